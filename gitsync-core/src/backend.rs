@@ -1,0 +1,260 @@
+//! The seam to git engines: [`GitBackend`] and what goes through it.
+//!
+//! An engine is a set of primitives. It takes no decision: which references change, what is kept and what is walked is
+//! in the [plan](crate::plan), so two engines that keep this contract cannot disagree.
+
+use std::fmt;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_core::Stream;
+
+use crate::error::Result;
+use crate::model::{Commit, ObjectFormat, ObjectId, RefName};
+use crate::source::SourceUrl;
+use crate::transport::{CallLimits, Transport};
+
+/// What an engine can do. What it cannot do it refuses with [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Capabilities {
+    /// Reads and writes SHA-256 repositories.
+    pub sha256: bool,
+    /// Learns where an unborn `HEAD` points (protocol v2).
+    pub unborn_head: bool,
+    /// Fetches a limited depth.
+    pub shallow: bool,
+    /// Pushes to mirrors.
+    pub push: bool,
+    /// Checks out and moves a working tree.
+    pub worktree: bool,
+}
+
+/// Where `HEAD` points.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Head {
+    /// To a branch, which need not exist yet (unborn).
+    Branch(RefName),
+    /// Straight to a commit.
+    Detached(ObjectId),
+}
+
+/// A reference as an upstream advertises it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdvertisedRef {
+    /// The full name.
+    pub name: RefName,
+    /// The id it has, unpeeled.
+    pub id: ObjectId,
+    /// The object an annotated tag leads to, if the upstream said so.
+    pub peeled: Option<ObjectId>,
+}
+
+/// What an upstream advertises.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Advertisement {
+    /// The references, sorted by name, each name once; never `HEAD`.
+    pub refs: Vec<AdvertisedRef>,
+    /// Where `HEAD` points, if the upstream said so.
+    pub head: Option<Head>,
+    /// The upstream's hash function.
+    pub format: ObjectFormat,
+    /// How many advertised names git would not accept; they are left out, as git does.
+    pub refused_names: usize,
+}
+
+/// The references of a local repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalRefs {
+    /// Name and unpeeled id of every reference, sorted by name; a symbolic one appears with the id it leads to.
+    pub refs: Vec<(RefName, ObjectId)>,
+    /// Where `HEAD` points.
+    pub head: Head,
+    /// The repository's hash function.
+    pub format: ObjectFormat,
+}
+
+/// What an id leads to in a local repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolved {
+    /// The object, or one that a tag leads to, is not there.
+    Missing,
+    /// A commit: the id itself, or where the tag leads in the end.
+    Commit(ObjectId),
+    /// A tree or a blob, or a tag that leads to one.
+    Other,
+}
+
+/// The change of one reference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefEdit {
+    /// The reference.
+    pub name: RefName,
+    /// The id it must have before, `None` if it must not exist.
+    pub old: Option<ObjectId>,
+    /// The id it has afterwards, `None` to delete it.
+    pub new: Option<ObjectId>,
+}
+
+/// A change of references that happens as one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RefTransaction {
+    /// The changes; each name at most once.
+    pub edits: Vec<RefEdit>,
+    /// Where `HEAD` points afterwards, if that changes.
+    pub head: Option<Head>,
+}
+
+/// How a new repository is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InitOptions {
+    /// Whether it has no working tree.
+    pub bare: bool,
+    /// Its hash function.
+    pub format: ObjectFormat,
+    /// Where `HEAD` points, unborn.
+    pub head: RefName,
+}
+
+/// What to fetch.
+#[derive(Clone, Debug)]
+pub struct FetchRequest {
+    /// The upstream.
+    pub source: SourceUrl,
+    /// The advertised ids that are wanted, each once; at least one.
+    pub wants: Vec<ObjectId>,
+    /// The bound on the bytes of the pack.
+    pub max_pack_bytes: u64,
+}
+
+/// What was fetched.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fetched {
+    /// Objects received, without those added to complete a thin pack.
+    pub objects: u64,
+    /// Bytes received as pack.
+    pub bytes: u64,
+    /// The packs that were added: a hint for [`GitBackend::walk_commits`], meaningful to the same engine only.
+    pub packs: Vec<String>,
+}
+
+/// Which commits to walk: all that the tips reach, less all that the hidden ones reach.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommitWalk {
+    /// Where the walk begins. An id that is not a commit is an error.
+    pub tips: Vec<ObjectId>,
+    /// What is left out, with everything it reaches.
+    pub hidden: Vec<ObjectId>,
+    /// Packs of which every commit is certainly not reachable from `hidden` (see [`Fetched::packs`]); may be empty.
+    pub fresh_packs: Vec<String>,
+}
+
+/// Where progress is reported. Calls are cheap and may come from any thread.
+pub trait ProgressSink: Send + Sync {
+    /// Reports the totals received so far: objects and bytes.
+    fn received(&self, objects: u64, bytes: u64);
+}
+
+/// Reports nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoProgress;
+
+impl ProgressSink for NoProgress {
+    fn received(&self, _objects: u64, _bytes: u64) {}
+}
+
+/// What every call that may take long is given.
+#[derive(Clone)]
+pub struct CallContext {
+    /// The way to upstreams.
+    pub transport: Arc<dyn Transport>,
+    /// Cancellation, deadline and byte bound.
+    pub limits: CallLimits,
+    /// Where progress goes.
+    pub progress: Arc<dyn ProgressSink>,
+}
+
+impl fmt::Debug for CallContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallContext").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+/// Commits in batches. Dropping it ends the walk.
+pub type CommitStream = Pin<Box<dyn Stream<Item = Result<Vec<Commit>>> + Send>>;
+
+/// The right to change what is published, held for as long as the value lives.
+///
+/// The engine moves it to the thread that does the work and drops it when that is finished, so that an abandoned call
+/// keeps others out until it has really ended.
+pub trait PublishPermit: Send {}
+
+/// A git engine: local primitives, and listing and fetching through a [`Transport`].
+///
+/// **All** implementations:
+///
+/// - open repositories in isolation from system, user and environment configuration; hooks never run; replace references
+///   and grafts are ignored;
+/// - run blocking work on a bounded set of threads, and end by the [`CallLimits`] with
+///   [`Cancelled`](crate::ErrorKind::Cancelled) or [`Timeout`](crate::ErrorKind::Timeout);
+/// - take every fact about upstream from the transport and connect to nothing themselves;
+/// - return [`NotFound`](crate::ErrorKind::NotFound) for a directory that is no repository and
+///   [`Corrupt`](crate::ErrorKind::Corrupt) for one that contradicts itself.
+#[async_trait]
+pub trait GitBackend: fmt::Debug + Send + Sync {
+    /// Returns the engine's name, such as `gix`.
+    fn name(&self) -> &'static str;
+
+    /// Tells what the engine can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Makes an empty repository in `dir`, which must not exist or be empty.
+    ///
+    /// # Errors
+    /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists) if there is something in `dir`.
+    async fn init(&self, dir: &Path, options: &InitOptions) -> Result<()>;
+
+    /// Asks an upstream for its references: one request, and a second by protocol v2 only where the first told nothing
+    /// of `HEAD`.
+    ///
+    /// # Errors
+    /// Those of the [`Transport`]; `Corrupt` if the answer is not git's protocol, `LimitExceeded` if it is too long.
+    async fn list_remote(&self, source: &SourceUrl, context: &CallContext) -> Result<Advertisement>;
+
+    /// Fetches objects so that everything the wants reach is in `dir`. No reference changes.
+    ///
+    /// Objects become visible together, fsynced, after the last byte; a failed fetch leaves none behind.
+    ///
+    /// # Errors
+    /// Those of the [`Transport`]; `LimitExceeded` past the bound; `Corrupt` if the pack is broken or incomplete.
+    async fn fetch(&self, dir: &Path, request: &FetchRequest, context: &CallContext) -> Result<Fetched>;
+
+    /// Reads all references and `HEAD`.
+    async fn read_refs(&self, dir: &Path) -> Result<LocalRefs>;
+
+    /// Applies a change of references: all of it or, on an error, none.
+    ///
+    /// Deletions come before creations, so `a` can make way for `a/b`. Everything is fsynced when this returns.
+    ///
+    /// # Errors
+    /// [`Conflict`](crate::ErrorKind::Conflict) if a reference has not the expected old id or a name collides with
+    /// another; `Corrupt` if a new id is not there.
+    async fn update_refs(&self, dir: &Path, change: RefTransaction, permit: Box<dyn PublishPermit>) -> Result<()>;
+
+    /// Tells for each id, in order, what it leads to.
+    async fn resolve(&self, dir: &Path, ids: &[ObjectId]) -> Result<Vec<Resolved>>;
+
+    /// Tells for each pair `(old, new)` of commits, in order, whether `old` is `new` or one of its ancestors.
+    async fn is_ancestor(&self, dir: &Path, pairs: &[(ObjectId, ObjectId)], context: &CallContext)
+    -> Result<Vec<bool>>;
+
+    /// Walks commits, each exactly once, in no particular order, in batches bounded by count and bytes.
+    ///
+    /// Broken commits (missing fields, wrong encodings, absurd dates) are decoded as well as possible, never refused.
+    ///
+    /// # Errors
+    /// `Corrupt`, in the stream, if a commit that the walk needs is missing.
+    async fn walk_commits(&self, dir: &Path, walk: CommitWalk, context: &CallContext) -> Result<CommitStream>;
+}

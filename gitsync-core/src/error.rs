@@ -1,0 +1,348 @@
+//! The one error type of the workspace.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The result of every fallible operation in gitsync.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, as a caller has to tell it apart.
+///
+/// The set is closed on purpose: kinds are stored with tasks, mapped to RPC status codes and decide whether a
+/// task is tried again. [`ErrorKind::as_str`] gives the stable name used in databases and on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The organisation, repository, task or branch does not exist.
+    NotFound,
+    /// Another record has the same identity.
+    AlreadyExists,
+    /// The record is not in a state that allows the request, or somebody changed it meanwhile.
+    Conflict,
+    /// The request itself is wrong and will be wrong again.
+    InvalidInput,
+    /// The upstream wants credentials, or refused those it was given.
+    Unauthenticated,
+    /// The caller, or the credentials used upstream, may not do this.
+    PermissionDenied,
+    /// The upstream answers, but has no such repository.
+    SourceNotFound,
+    /// The upstream does not answer.
+    SourceUnreachable,
+    /// The source policy forbids this upstream.
+    SourceRefused,
+    /// The upstream is elsewhere: see [`Error::redirect_target`].
+    SourceRedirected,
+    /// The upstream lost most of its branches and tags; nothing was pruned.
+    UpstreamShrank,
+    /// The upstream asked for a pause: see [`Error::retry_after`].
+    RateLimited,
+    /// A time limit passed.
+    Timeout,
+    /// Somebody cancelled the work.
+    Cancelled,
+    /// Data on disk or from upstream contradicts itself.
+    Corrupt,
+    /// The disk has no room.
+    DiskFull,
+    /// A bound on bytes, objects or references was exceeded.
+    LimitExceeded,
+    /// Another worker holds the job by now; nothing may be written on its behalf.
+    LeaseLost,
+    /// This backend cannot do that.
+    Unsupported,
+    /// A service gitsync depends on (the database) is away for the moment.
+    Unavailable,
+    /// A defect in gitsync or in one of its libraries.
+    Internal,
+}
+
+impl ErrorKind {
+    /// Every kind, in declaration order.
+    pub const ALL: [ErrorKind; 21] = [
+        ErrorKind::NotFound,
+        ErrorKind::AlreadyExists,
+        ErrorKind::Conflict,
+        ErrorKind::InvalidInput,
+        ErrorKind::Unauthenticated,
+        ErrorKind::PermissionDenied,
+        ErrorKind::SourceNotFound,
+        ErrorKind::SourceUnreachable,
+        ErrorKind::SourceRefused,
+        ErrorKind::SourceRedirected,
+        ErrorKind::UpstreamShrank,
+        ErrorKind::RateLimited,
+        ErrorKind::Timeout,
+        ErrorKind::Cancelled,
+        ErrorKind::Corrupt,
+        ErrorKind::DiskFull,
+        ErrorKind::LimitExceeded,
+        ErrorKind::LeaseLost,
+        ErrorKind::Unsupported,
+        ErrorKind::Unavailable,
+        ErrorKind::Internal,
+    ];
+
+    /// Returns the stable snake-case name of the kind.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ErrorKind::NotFound => "not_found",
+            ErrorKind::AlreadyExists => "already_exists",
+            ErrorKind::Conflict => "conflict",
+            ErrorKind::InvalidInput => "invalid_input",
+            ErrorKind::Unauthenticated => "unauthenticated",
+            ErrorKind::PermissionDenied => "permission_denied",
+            ErrorKind::SourceNotFound => "source_not_found",
+            ErrorKind::SourceUnreachable => "source_unreachable",
+            ErrorKind::SourceRefused => "source_refused",
+            ErrorKind::SourceRedirected => "source_redirected",
+            ErrorKind::UpstreamShrank => "upstream_shrank",
+            ErrorKind::RateLimited => "rate_limited",
+            ErrorKind::Timeout => "timeout",
+            ErrorKind::Cancelled => "cancelled",
+            ErrorKind::Corrupt => "corrupt",
+            ErrorKind::DiskFull => "disk_full",
+            ErrorKind::LimitExceeded => "limit_exceeded",
+            ErrorKind::LeaseLost => "lease_lost",
+            ErrorKind::Unsupported => "unsupported",
+            ErrorKind::Unavailable => "unavailable",
+            ErrorKind::Internal => "internal",
+        }
+    }
+
+    /// Returns the kind that has this stable name, if there is one.
+    pub fn from_name(name: &str) -> Option<ErrorKind> {
+        ErrorKind::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// Tells whether trying the same thing again later may succeed.
+    pub const fn is_retryable(self) -> bool {
+        matches!(
+            self,
+            ErrorKind::SourceUnreachable
+                | ErrorKind::RateLimited
+                | ErrorKind::Timeout
+                | ErrorKind::DiskFull
+                | ErrorKind::Unavailable
+                | ErrorKind::Internal
+        )
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why an operation failed: a [kind](ErrorKind) for programs, a message and a hint for people.
+///
+/// Messages never carry secrets: URLs enter them only through [`SourceUrl`](crate::source::SourceUrl), which has none.
+///
+/// ```
+/// use gitsync_core::{Error, ErrorKind};
+///
+/// let error = Error::new(ErrorKind::SourceNotFound, "the server has no repository at this address")
+///     .with("url", "https://example.com/a/b.git")
+///     .hint("check the spelling, or whether the repository is private");
+/// assert_eq!(error.kind(), ErrorKind::SourceNotFound);
+/// assert!(!error.is_retryable());
+/// assert_eq!(
+///     error.to_string(),
+///     "the server has no repository at this address (url: https://example.com/a/b.git)"
+/// );
+/// ```
+#[derive(Clone)]
+pub struct Error(Box<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    hint: Option<String>,
+    context: Vec<(&'static str, String)>,
+    retry_after: Option<Duration>,
+    redirect_target: Option<String>,
+    retryable: bool,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// Creates an error of `kind`; whether it is worth a retry follows from the kind.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Error(Box::new(Inner {
+            kind,
+            message: message.into(),
+            hint: None,
+            context: Vec::new(),
+            retry_after: None,
+            redirect_target: None,
+            retryable: kind.is_retryable(),
+            source: None,
+        }))
+    }
+
+    /// Adds a fact about the circumstances, such as the path or the reference concerned.
+    #[must_use]
+    pub fn with(mut self, key: &'static str, value: impl fmt::Display) -> Self {
+        self.0.context.push((key, value.to_string()));
+        self
+    }
+
+    /// Sets the advice shown to a person.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// Sets the underlying error.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
+        self.0.source = Some(Arc::new(source));
+        self
+    }
+
+    /// Sets how long the upstream wants to be left alone.
+    #[must_use]
+    pub fn retry_in(mut self, pause: Duration) -> Self {
+        self.0.retry_after = Some(pause);
+        self
+    }
+
+    /// Sets where the upstream says it is now. The address is untrusted and unchecked.
+    #[must_use]
+    pub fn redirected_to(mut self, target: impl Into<String>) -> Self {
+        self.0.redirect_target = Some(target.into());
+        self
+    }
+
+    /// Marks the error as final even though its kind is usually worth a retry.
+    #[must_use]
+    pub fn permanent(mut self) -> Self {
+        self.0.retryable = false;
+        self
+    }
+
+    /// Returns what went wrong, for programs.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Returns the message without its context.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// Returns the advice for a person, if there is any.
+    pub fn hint_text(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    /// Returns the circumstances, in the order they were added.
+    pub fn context(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.context.iter().map(|(key, value)| (*key, value.as_str()))
+    }
+
+    /// Tells whether trying again later may succeed.
+    pub fn is_retryable(&self) -> bool {
+        self.0.retryable
+    }
+
+    /// Returns how long the upstream asked to be left alone, if it did.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// Returns where a [`ErrorKind::SourceRedirected`] points: untrusted text that must pass the policy again.
+    pub fn redirect_target(&self) -> Option<&str> {
+        self.0.redirect_target.as_deref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)?;
+        for (index, (key, value)) in self.0.context.iter().enumerate() {
+            let opening = if index == 0 { " (" } else { ", " };
+            write!(f, "{opening}{key}: {value}")?;
+        }
+        if !self.0.context.is_empty() {
+            f.write_str(")")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Error");
+        debug.field("kind", &self.0.kind).field("message", &self.0.message);
+        if !self.0.context.is_empty() {
+            debug.field("context", &self.0.context);
+        }
+        if let Some(hint) = &self.0.hint {
+            debug.field("hint", hint);
+        }
+        if let Some(source) = &self.0.source {
+            debug.field("source", source);
+        }
+        debug.finish_non_exhaustive()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+impl From<std::io::Error> for Error {
+    /// Classifies an I/O error on local files: a full disk is told apart, the rest is [`ErrorKind::Internal`].
+    fn from(error: std::io::Error) -> Self {
+        let (kind, hint) = match error.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                (ErrorKind::DiskFull, Some("free space on the disk that holds the repositories"))
+            }
+            std::io::ErrorKind::PermissionDenied => {
+                (ErrorKind::PermissionDenied, Some("the process needs read and write access to its storage directory"))
+            }
+            _ => (ErrorKind::Internal, None),
+        };
+        let mut wrapped = Error::new(kind, format!("file access failed: {error}"));
+        if let Some(hint) = hint {
+            wrapped = wrapped.hint(hint);
+        }
+        wrapped.caused_by(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_found_by_its_name() {
+        for kind in ErrorKind::ALL {
+            assert_eq!(ErrorKind::from_name(kind.as_str()), Some(kind));
+        }
+        assert_eq!(ErrorKind::from_name("nonsense"), None);
+    }
+
+    #[test]
+    fn display_carries_context_but_not_the_hint() {
+        let error = Error::new(ErrorKind::Conflict, "busy").with("task", 7).with("epoch", 2).hint("wait");
+        assert_eq!(error.to_string(), "busy (task: 7, epoch: 2)");
+        assert_eq!(error.hint_text(), Some("wait"));
+    }
+
+    #[test]
+    fn a_full_disk_is_worth_a_retry_and_says_what_to_do() {
+        let error = Error::from(std::io::Error::from(std::io::ErrorKind::StorageFull));
+        assert_eq!(error.kind(), ErrorKind::DiskFull);
+        assert!(error.is_retryable());
+        assert!(error.hint_text().is_some());
+    }
+}

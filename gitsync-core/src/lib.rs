@@ -1,0 +1,21 @@
+//! The engine that keeps git repositories in step with their upstreams and knows what is in them.
+//!
+//! This crate holds the domain ([`model`], [`state`]) and the seams ([`backend::GitBackend`], [`Transport`]) between the
+//! decisions and what carries them out. It knows no SQL, no git library and no network: those are adapters, and each of
+//! them can be replaced.
+
+pub mod backend;
+pub mod cancel;
+pub mod clock;
+pub mod error;
+pub mod model;
+pub mod plan;
+pub mod source;
+pub mod state;
+pub mod transport;
+
+pub use backend::GitBackend;
+pub use cancel::Cancellation;
+pub use clock::{Clock, SystemClock, Timestamp};
+pub use error::{Error, ErrorKind, Result};
+pub use transport::Transport;
