@@ -1,13 +1,19 @@
 //! The domain: what the engine knows about organisations, repositories and their history.
 
+mod branch;
 mod commit;
 mod id;
 mod object_id;
+mod organisation;
 mod ref_name;
+mod repository;
 mod task;
 
+pub use branch::{Branch, RecordedRef};
 pub use commit::{Commit, MAX_MESSAGE_BYTES, MAX_SIGNATURE_FIELD_BYTES, Signature};
 pub use id::{OrganisationId, RepositoryId, RepositoryName, Slug, StorageName, TaskId};
 pub use object_id::{ObjectFormat, ObjectId};
+pub use organisation::Organisation;
 pub use ref_name::{MAX_REF_NAME_BYTES, RESERVED_NAMESPACE, RefName};
+pub use repository::{Layout, Repository, SourceType, StatusBefore};
 pub use task::{Progress, StoredError, Strength, SyncTask, TaskKind, TaskParameters};

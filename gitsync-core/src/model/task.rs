@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::error::ErrorKind;
-use crate::model::{RepositoryId, TaskId};
+use crate::model::{RepositoryId, StatusBefore, TaskId};
 use crate::source::SourceUrl;
 use crate::state::TaskStatus;
 
@@ -147,6 +147,8 @@ pub struct SyncTask {
     pub epoch: i64,
     /// How far it is.
     pub progress: Progress,
+    /// What its repository was before it began; a cancel restores it.
+    pub status_before: Option<StatusBefore>,
     /// How many commits the repository gained by it.
     pub commits_synced: u64,
     /// The error of the last attempt.
