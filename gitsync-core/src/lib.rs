@@ -10,6 +10,7 @@ pub mod clock;
 pub mod error;
 pub mod model;
 pub mod plan;
+pub mod rules;
 pub mod source;
 pub mod state;
 pub mod transport;
