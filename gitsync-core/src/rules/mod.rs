@@ -1,8 +1,14 @@
-//! The rules of requests: pure decisions over the rows a store has loaded.
+//! The rules of tasks: pure decisions over the rows a store has loaded.
 //!
 //! A store loads a repository and its unfinished tasks in a transaction, asks a rule, and writes what it says. So every
 //! store decides alike, and each rule is tested without a database.
 
+mod cancel;
+#[cfg(test)]
+mod fixtures;
 mod request;
+mod start;
 
+pub use cancel::cancel;
 pub use request::{Disposition, Request, Requested, Unfinished, request};
+pub use start::{Start, start};

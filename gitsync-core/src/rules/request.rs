@@ -170,7 +170,7 @@ fn rewritten(pending: &SyncTask, request: &Request) -> SyncTask {
     }
 }
 
-fn new_task(repository: &Repository, request: &Request, held: bool) -> SyncTask {
+pub(super) fn new_task(repository: &Repository, request: &Request, held: bool) -> SyncTask {
     SyncTask {
         id: request.id,
         repository: repository.id,
@@ -199,45 +199,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::{OrganisationId, RepositoryId, SourceType};
-
-    const NOW: Timestamp = Timestamp::from_secs(1_000);
-
-    fn repository() -> Repository {
-        Repository {
-            id: RepositoryId(1),
-            organisation: OrganisationId(1),
-            name: "r".parse().unwrap(),
-            description: String::new(),
-            owner: String::new(),
-            is_public: false,
-            layout: Layout::Bare,
-            source: Some("https://host/a".parse().unwrap()),
-            source_type: SourceType::Custom,
-            storage: "default".parse().unwrap(),
-            exclude_refs: Vec::new(),
-            sync_interval: None,
-            status: RepositoryStatus::Active,
-            error: None,
-            before_archive: None,
-            default_branch: None,
-            last_commit: None,
-            total_commits: 0,
-            recorded_refs: 1,
-            size_bytes: 0,
-            last_synced_at: None,
-            last_changed_at: None,
-            next_sync_at: None,
-            shrank_at: None,
-            failures: 0,
-            fence: 0,
-            recording: None,
-            version: 0,
-            created_at: NOW,
-            updated_at: NOW,
-            deleted_at: None,
-        }
-    }
+    use crate::rules::fixtures::{NOW, repository};
 
     fn empty_repository() -> Repository {
         Repository { recorded_refs: 0, status: RepositoryStatus::Pending, ..repository() }
