@@ -1,0 +1,180 @@
+//! The seam to the job queue: who works, and when.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::model::{StorageName, TaskId};
+use crate::source::HostKey;
+
+/// The most jobs one call may claim, extend, finish or ask about.
+pub const MAX_BATCH: usize = 256;
+
+/// Which workers may take a job, and beside which others it runs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Lane {
+    /// The disk the repository is on: only workers that serve it take the job.
+    pub storage: StorageName,
+    /// The source host whose limit counts the job; [`HostKey::local`] has no limit.
+    pub host: HostKey,
+}
+
+/// A job to put into the queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewJob {
+    /// The id of the task; a job has no identity of its own.
+    pub id: TaskId,
+    /// Who may take it.
+    pub lane: Lane,
+    /// Lower values go first.
+    pub priority: i16,
+    /// When it may be taken.
+    pub run_at: Timestamp,
+    /// The attempts the task has had: the next claim is counted above it.
+    pub attempt: u32,
+    /// The highest epoch the task has seen: the next claim is above it.
+    pub epoch: i64,
+}
+
+/// The right to work on a job: the job at one epoch. It ends by being finished, by expiring or by being outrun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Lease {
+    /// The job.
+    pub id: TaskId,
+    /// The claim: a later one has a higher value.
+    pub epoch: i64,
+}
+
+/// A job that was claimed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimedJob {
+    /// The right to work on it.
+    pub lease: Lease,
+    /// The lane it was queued in.
+    pub lane: Lane,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+    /// No attempt is left: the worker only writes the failure and finishes the job.
+    pub exhausted: bool,
+}
+
+/// What a claim asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimRequest {
+    /// The most jobs to hand out, up to [`MAX_BATCH`].
+    pub limit: usize,
+    /// The disks the worker serves.
+    pub storages: Vec<StorageName>,
+}
+
+/// What a worker is told when it extends a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeartbeatAnswer {
+    /// Go on; the lease was extended.
+    Continue,
+    /// Go on until it is safe to stop; the lease was extended.
+    CancelRequested,
+    /// The job has run for too long; stop. The lease was not extended.
+    DeadlineReached,
+    /// Somebody else has the job; stop and write nothing.
+    Lost,
+}
+
+/// How work on a job ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobOutcome {
+    /// For good, however the task fared: the job is deleted.
+    Done,
+    /// Another attempt is to be made.
+    Retry {
+        /// When.
+        at: Timestamp,
+        /// Whether the attempt counts; one that a host's rate limit ended does not.
+        spent: bool,
+        /// Until when the job's host is left alone by everybody.
+        block_host_until: Option<Timestamp>,
+    },
+    /// It was given back unfinished, as at a shutdown: due at once, the attempt does not count.
+    Released,
+}
+
+/// A count of jobs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QueueStats {
+    /// Jobs that could be taken now, if their host has room.
+    pub ready: u64,
+    /// Jobs that are due later.
+    pub scheduled: u64,
+    /// Jobs that are leased.
+    pub running: u64,
+    /// How long the oldest ready job has been due.
+    pub oldest_ready: Option<Duration>,
+}
+
+/// The limits a queue keeps. They are the same for all processes that share it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueLimits {
+    /// How long a lease lasts without a heartbeat. Default: 60 s.
+    pub lease: Duration,
+    /// How long one attempt may take in all. Default: 30 minutes.
+    pub deadline: Duration,
+    /// How many attempts a job has. Default: 4, the first and three retries.
+    pub max_attempts: u32,
+    /// How many jobs of one source host run at once. Default: 4.
+    pub host_concurrency: u32,
+}
+
+impl Default for QueueLimits {
+    fn default() -> Self {
+        QueueLimits {
+            lease: Duration::from_secs(60),
+            deadline: Duration::from_secs(30 * 60),
+            max_attempts: 4,
+            host_concurrency: 4,
+        }
+    }
+}
+
+/// A durable queue of jobs. The store decides what is to be done; the queue decides who does it and when.
+///
+/// All calls that change something take slices and are atomic per element: the answer has one entry per element, in
+/// order. A slice longer than [`MAX_BATCH`] is [`InvalidInput`](crate::ErrorKind::InvalidInput), and a queue that cannot be
+/// reached is [`Unavailable`](crate::ErrorKind::Unavailable), with nothing changed.
+///
+/// **All** implementations:
+///
+/// - hand a job to one worker at a time, and raise its epoch at every claim;
+/// - make a job claimable again when its lease expires or its deadline passes, and count that as an attempt;
+/// - never run more jobs of a host than [`QueueLimits::host_concurrency`], and none of a host that is blocked;
+/// - hand an exhausted job out once more, marked so, until it is finished;
+/// - keep a claim's cost independent of how many jobs wait, also behind a host that has no room.
+#[async_trait]
+pub trait JobQueue: fmt::Debug + Send + Sync {
+    /// Puts jobs into the queue. A job that is there unclaimed gets the new lane, priority and time; a claimed one stays as
+    /// it is. Epoch and attempts only ever rise. Doing it twice is doing it once.
+    async fn enqueue(&self, jobs: &[NewJob]) -> Result<()>;
+
+    /// Claims jobs that are due, better priority first, then earlier time. Returns fewer, or none, if there are no more.
+    async fn claim(&self, request: &ClaimRequest) -> Result<Vec<ClaimedJob>>;
+
+    /// Extends leases and tells for each how to go on.
+    async fn heartbeat(&self, leases: &[Lease]) -> Result<Vec<HeartbeatAnswer>>;
+
+    /// Ends work on jobs. Tells for each whether the lease was still good; if not, nothing was changed.
+    async fn finish(&self, outcomes: &[(Lease, JobOutcome)]) -> Result<Vec<bool>>;
+
+    /// Asks for the end of jobs. An unclaimed one is deleted; a claimed one is told at its next heartbeat.
+    async fn cancel(&self, jobs: &[TaskId]) -> Result<()>;
+
+    /// Tells for each lease whether its holder should stop: cancelled, or lost. A cheap read, made every second.
+    async fn cancel_requested(&self, leases: &[Lease]) -> Result<Vec<bool>>;
+
+    /// Counts the jobs.
+    async fn stats(&self) -> Result<QueueStats>;
+
+    /// Completes when there may be something to claim, at the latest after `timeout`. A hint only: it may be wrong both ways.
+    async fn wait_ready(&self, timeout: Duration);
+}
