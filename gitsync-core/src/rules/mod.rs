@@ -4,11 +4,13 @@
 //! store decides alike, and each rule is tested without a database.
 
 mod cancel;
+mod finish;
 #[cfg(test)]
 mod fixtures;
 mod request;
 mod start;
 
 pub use cancel::cancel;
+pub use finish::{Completion, Finished, Outcome, finish};
 pub use request::{Disposition, Request, Requested, Unfinished, request};
 pub use start::{Start, start};
