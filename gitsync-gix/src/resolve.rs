@@ -1,0 +1,69 @@
+//! What an id leads to.
+
+use gitsync_core::Result;
+use gitsync_core::backend::Resolved;
+use gitsync_core::model::ObjectId;
+use gix::objs::{Find as _, Kind};
+use gix::odb::Header as _;
+
+use crate::convert::{from_gix, to_gix, unreadable};
+use crate::open::Repository;
+
+/// The longest chain of tags that is followed; a longer one counts as [`Resolved::Other`].
+const MAX_TAG_DEPTH: usize = 1000;
+
+/// What an id leads to through any number of tags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peeled {
+    /// The object, or one that a tag leads to, is not there.
+    Missing,
+    /// The object that is no tag, and its kind.
+    Object(gix::ObjectId, Kind),
+    /// A tag that leads nowhere: it names no object, or too many tags.
+    Broken,
+}
+
+/// Tells what `id` leads to.
+///
+/// # Errors
+/// [`Corrupt`](gitsync_core::ErrorKind::Corrupt) if an object on the way cannot be read.
+pub fn resolve(repository: &Repository, id: &ObjectId) -> Result<Resolved> {
+    if id.format() != repository.format() {
+        return Ok(Resolved::Missing);
+    }
+    Ok(match peel(repository, to_gix(id))? {
+        Peeled::Missing => Resolved::Missing,
+        Peeled::Object(id, Kind::Commit) => Resolved::Commit(from_gix(&id)?),
+        Peeled::Object(..) | Peeled::Broken => Resolved::Other,
+    })
+}
+
+/// Follows tags from `id` to what is no tag.
+///
+/// # Errors
+/// [`Corrupt`](gitsync_core::ErrorKind::Corrupt) if an object on the way cannot be read.
+pub fn peel(repository: &Repository, mut id: gix::ObjectId) -> Result<Peeled> {
+    let odb = repository.odb();
+    let mut buffer = Vec::new();
+    for _ in 0..MAX_TAG_DEPTH {
+        // The header alone tells the kind: most objects need not be read at all.
+        let header = odb.try_header(&id).map_err(|error| unreadable("an object cannot be read", error))?;
+        match header.map(|header| header.kind()) {
+            None => return Ok(Peeled::Missing),
+            Some(Kind::Tag) => {}
+            Some(kind) => return Ok(Peeled::Object(id, kind)),
+        }
+        let found = odb.try_find(&id, &mut buffer).map_err(|error| unreadable("a tag cannot be read", error))?;
+        let Some(tag) = found else { return Ok(Peeled::Missing) };
+        match target_of(tag.data) {
+            Some(target) if target.format() == repository.format() => id = to_gix(&target),
+            _ => return Ok(Peeled::Broken),
+        }
+    }
+    Ok(Peeled::Broken)
+}
+
+fn target_of(tag: &[u8]) -> Option<ObjectId> {
+    let line = tag.split(|byte| *byte == b'\n').next()?;
+    ObjectId::from_hex(line.strip_prefix(b"object ")?).ok()
+}
