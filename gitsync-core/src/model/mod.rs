@@ -5,6 +5,7 @@ mod commit;
 mod id;
 mod object_id;
 mod organisation;
+mod page;
 mod ref_name;
 mod repository;
 mod task;
@@ -14,6 +15,7 @@ pub use commit::{Commit, MAX_MESSAGE_BYTES, MAX_SIGNATURE_FIELD_BYTES, Signature
 pub use id::{OrganisationId, RepositoryId, RepositoryName, Slug, StorageName, TaskId};
 pub use object_id::{ObjectFormat, ObjectId};
 pub use organisation::Organisation;
+pub use page::{Cursor, MAX_PAGE_ITEMS, Page, PageRequest};
 pub use ref_name::{MAX_REF_NAME_BYTES, RESERVED_NAMESPACE, RefName};
 pub use repository::{Layout, Repository, SourceType, StatusBefore};
 pub use task::{Progress, StoredError, Strength, SyncTask, TaskKind, TaskParameters};
