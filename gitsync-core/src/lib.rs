@@ -14,6 +14,7 @@ pub mod queue;
 pub mod rules;
 pub mod source;
 pub mod state;
+pub mod store;
 pub mod transport;
 
 pub use backend::GitBackend;
@@ -21,4 +22,5 @@ pub use cancel::Cancellation;
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use error::{Error, ErrorKind, Result};
 pub use queue::JobQueue;
+pub use store::Store;
 pub use transport::Transport;

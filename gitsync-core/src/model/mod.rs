@@ -7,6 +7,7 @@ mod object_id;
 mod organisation;
 mod page;
 mod ref_name;
+mod ref_update;
 mod repository;
 mod task;
 
@@ -17,5 +18,6 @@ pub use object_id::{ObjectFormat, ObjectId};
 pub use organisation::Organisation;
 pub use page::{Cursor, MAX_PAGE_ITEMS, Page, PageRequest};
 pub use ref_name::{MAX_REF_NAME_BYTES, RESERVED_NAMESPACE, RefName};
+pub use ref_update::{RefChange, RefUpdate};
 pub use repository::{Layout, Repository, SourceType, StatusBefore};
 pub use task::{Progress, StoredError, Strength, SyncTask, TaskKind, TaskParameters};

@@ -1,0 +1,278 @@
+//! The seam to the database: what is true is what the store holds.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::model::{
+    Branch, Commit, Layout, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress, RecordedRef, RefName,
+    RefUpdate, Repository, RepositoryId, RepositoryName, Slug, SourceType, StorageName, SyncTask, TaskId, TaskKind,
+};
+use crate::plan::{Movement, RefPattern};
+use crate::queue::NewJob;
+use crate::rules::{Outcome, Request, Requested};
+use crate::source::SourceUrl;
+use crate::state::{RepositoryStatus, TaskStatus};
+
+/// The most rows one call may write or hand out.
+pub const MAX_STORE_BATCH: usize = 5_000;
+
+/// A repository to create.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRepository {
+    /// The organisation it belongs to.
+    pub organisation: OrganisationId,
+    /// Its name.
+    pub name: RepositoryName,
+    /// What it is, for people.
+    pub description: String,
+    /// Who creates it.
+    pub owner: String,
+    /// Whether it may be read without a token where the service allows that.
+    pub is_public: bool,
+    /// The shape on disk.
+    pub layout: Layout,
+    /// The upstream. With one the first task is a migrate, without one an initialize.
+    pub source: Option<SourceUrl>,
+    /// What kind of forge the source is on.
+    pub source_type: SourceType,
+    /// The disk to put it on.
+    pub storage: StorageName,
+    /// The id of the first task.
+    pub task: TaskId,
+}
+
+/// What a user changes of a repository; `None` leaves a field alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RepositoryPatch {
+    /// The description.
+    pub description: Option<String>,
+    /// The owner.
+    pub owner: Option<String>,
+    /// Whether it is public.
+    pub is_public: Option<bool>,
+    /// How often it is synced; `Some(None)` leaves that to the engine again.
+    pub sync_interval: Option<Option<Duration>>,
+    /// The references that are left out.
+    pub exclude_refs: Option<Vec<RefPattern>>,
+}
+
+/// Which repositories to list. Deleted ones never are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RepositoryFilter {
+    /// Only this organisation's.
+    pub organisation: Option<OrganisationId>,
+    /// Only those in this status.
+    pub status: Option<RepositoryStatus>,
+}
+
+/// Which tasks to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TaskFilter {
+    /// Only this repository's.
+    pub repository: Option<RepositoryId>,
+    /// Only those in this status.
+    pub status: Option<TaskStatus>,
+    /// Only those of this kind.
+    pub kind: Option<TaskKind>,
+}
+
+/// Which commits of a repository to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommitFilter {
+    /// Only those by this author's e-mail address, to the letter.
+    pub author_email: Option<String>,
+    /// Only those committed at or after this moment, in seconds since the epoch.
+    pub since_seconds: Option<i64>,
+    /// Only those committed before this moment, in seconds since the epoch.
+    pub until_seconds: Option<i64>,
+    /// Also those that no branch or tag reaches any more.
+    pub include_orphaned: bool,
+}
+
+/// The right to write on behalf of a started task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Work {
+    /// The task.
+    pub task: TaskId,
+    /// Its repository.
+    pub repository: RepositoryId,
+    /// The repository's fence as the start raised it.
+    pub fence: i64,
+}
+
+/// What a worker that claimed a job gets from the store.
+#[derive(Clone, Debug)]
+pub enum StartedTask {
+    /// The task is to be worked on.
+    Run(Box<StartedWork>),
+    /// The task has ended already, or is gone with its repository: only the job is left to be finished.
+    AlreadyFinished,
+}
+
+/// Everything a worker needs to know of a task it has started.
+#[derive(Clone, Debug)]
+pub struct StartedWork {
+    /// The right to write.
+    pub work: Work,
+    /// The task, running.
+    pub task: SyncTask,
+    /// The repository.
+    pub repository: Repository,
+    /// Its organisation's short name, part of the path.
+    pub organisation: Slug,
+    /// The recording mark as the start found it: set means that an earlier task broke off while recording.
+    pub was_recording: bool,
+}
+
+/// What a completed task recorded beside the counters: written together with its outcome.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recording {
+    /// Branches and tags that are new or moved.
+    pub changed: Vec<RecordedRef>,
+    /// Branches and tags that are gone.
+    pub removed: Vec<RefName>,
+    /// The entries for the log.
+    pub movements: Vec<Movement>,
+    /// One summary entry instead, for a first clone.
+    pub cloned_refs: Option<u64>,
+    /// The digest of the references and `HEAD`.
+    pub baseline_digest: Option<[u8; 32]>,
+    /// The digest of the policy they were mapped by.
+    pub policy_digest: Option<[u8; 32]>,
+    /// Everything was walked: replaces all branches and tags, and orphans each commit that this task did not record.
+    pub full: bool,
+}
+
+/// How long finished things are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Tasks that ended before this are removed, but for the last one of each repository.
+    pub tasks_before: Timestamp,
+    /// Entries of the log before this are removed.
+    pub ref_updates_before: Timestamp,
+    /// The most rows to remove in one call.
+    pub limit: usize,
+}
+
+/// The database of record.
+///
+/// Every call is one transaction: it happens whole or not at all, and is durable when it returns. Decisions are those of
+/// [`rules`](crate::rules); a store loads rows, asks, and writes. Time is the store's own clock, which tests inject.
+///
+/// **All** calls may fail with [`Unavailable`](crate::ErrorKind::Unavailable), and then nothing was changed that the caller
+/// could rely on; **all** calls that name a record fail with [`NotFound`](crate::ErrorKind::NotFound) if it is not there;
+/// **all** calls that take a [`Work`] fail with [`LeaseLost`](crate::ErrorKind::LeaseLost) if its fence is not the
+/// repository's any more.
+#[async_trait]
+pub trait Store: fmt::Debug + Send + Sync {
+    /// Creates an organisation.
+    ///
+    /// # Errors
+    /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists) if the slug is taken.
+    async fn create_organisation(&self, slug: &Slug, name: &str) -> Result<Organisation>;
+
+    /// Returns an organisation.
+    async fn organisation(&self, id: OrganisationId) -> Result<Organisation>;
+
+    /// Returns the organisation that has a slug.
+    async fn organisation_by_slug(&self, slug: &Slug) -> Result<Organisation>;
+
+    /// Lists organisations by id.
+    async fn list_organisations(&self, page: &PageRequest) -> Result<Page<Organisation>>;
+
+    /// Creates a repository together with its first task.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if the organisation has one of that name, without regard to case, also one that is being deleted.
+    async fn create_repository(&self, new: &NewRepository) -> Result<(Repository, SyncTask)>;
+
+    /// Returns a repository, unless it is being deleted.
+    async fn repository(&self, id: RepositoryId) -> Result<Repository>;
+
+    /// Returns the repository that has a name, without regard to case.
+    async fn repository_by_name(&self, organisation: OrganisationId, name: &RepositoryName) -> Result<Repository>;
+
+    /// Lists repositories by id.
+    async fn list_repositories(&self, filter: &RepositoryFilter, page: &PageRequest) -> Result<Page<Repository>>;
+
+    /// Changes what a user may change.
+    ///
+    /// # Errors
+    /// [`Conflict`](crate::ErrorKind::Conflict) if the repository is not at `version` any more.
+    async fn update_repository(&self, id: RepositoryId, version: i64, patch: &RepositoryPatch) -> Result<Repository>;
+
+    /// Requests a task; see [`rules::request`](crate::rules::request) for what becomes of it. A deletion hides the repository
+    /// and asks a running task to stop.
+    async fn request_task(&self, repository: RepositoryId, request: &Request) -> Result<Requested>;
+
+    /// Turns repositories that are due into sync tasks, earliest first, at most `limit`; any number of callers may do so at
+    /// once. A repository with an unfinished task only gets a new due time.
+    async fn request_due(&self, limit: usize) -> Result<Vec<SyncTask>>;
+
+    /// Cancels a task; see [`rules::cancel`](crate::rules::cancel).
+    async fn cancel_task(&self, id: TaskId) -> Result<SyncTask>;
+
+    /// Returns a task.
+    async fn task(&self, id: TaskId) -> Result<SyncTask>;
+
+    /// Lists tasks, newest first.
+    async fn list_tasks(&self, filter: &TaskFilter, page: &PageRequest) -> Result<Page<SyncTask>>;
+
+    /// Returns the jobs of tasks that are not in the queue yet, oldest first, at most `limit`. Held ones are left out.
+    async fn outbox(&self, limit: usize) -> Result<Vec<NewJob>>;
+
+    /// Notes that jobs are in the queue. Tasks that are gone are passed over.
+    async fn mark_enqueued(&self, tasks: &[TaskId]) -> Result<()>;
+
+    /// Starts a task at an epoch of its job; see [`rules::start`](crate::rules::start).
+    async fn start_task(&self, task: TaskId, epoch: i64, attempt: u32) -> Result<StartedTask>;
+
+    /// Returns the branches and tags the last finished task recorded, by name.
+    async fn baseline(&self, repository: RepositoryId) -> Result<Vec<RecordedRef>>;
+
+    /// Notes how far a task is.
+    async fn report_progress(&self, work: Work, progress: &Progress) -> Result<()>;
+
+    /// Sets the recording mark. From here to the task's completion the commits are not to be trusted.
+    async fn begin_recording(&self, work: Work) -> Result<()>;
+
+    /// Records commits, at most [`MAX_STORE_BATCH`]; those that are there are no longer orphaned. Doing it twice is doing it
+    /// once.
+    async fn record_commits(&self, work: Work, commits: &[Commit]) -> Result<()>;
+
+    /// Marks commits, at most [`MAX_STORE_BATCH`], as reached by no branch or tag any more.
+    async fn orphan_commits(&self, work: Work, commits: &[ObjectId]) -> Result<()>;
+
+    /// Ends an attempt; see [`rules::finish`](crate::rules::finish). The recording, if there is one, is written with it.
+    async fn finish_task(
+        &self,
+        work: Work,
+        outcome: &Outcome,
+        recording: Option<&Recording>,
+        next_sync_at: Option<Timestamp>,
+    ) -> Result<SyncTask>;
+
+    /// Ends a deletion: removes every row of the repository and keeps the task's id and outcome.
+    async fn purge_repository(&self, work: Work) -> Result<()>;
+
+    /// Lists branches by name.
+    async fn list_branches(&self, repository: RepositoryId, page: &PageRequest) -> Result<Page<Branch>>;
+
+    /// Lists commits, newest commit time first.
+    async fn list_commits(
+        &self,
+        repository: RepositoryId,
+        filter: &CommitFilter,
+        page: &PageRequest,
+    ) -> Result<Page<Commit>>;
+
+    /// Lists the log of references, newest first.
+    async fn list_ref_updates(&self, repository: RepositoryId, page: &PageRequest) -> Result<Page<RefUpdate>>;
+
+    /// Removes what is older than its retention and tells how many rows went.
+    async fn prune(&self, retention: &Retention) -> Result<u64>;
+}
