@@ -7,6 +7,7 @@
 pub mod backend;
 pub mod cancel;
 pub mod clock;
+pub mod engine;
 pub mod error;
 pub mod model;
 pub mod plan;

@@ -24,18 +24,22 @@
 //! ```
 
 mod address;
+mod builder;
 mod credentials;
 mod host;
 mod parse;
 mod pattern;
 mod policy;
 mod redact;
+#[cfg(test)]
+mod tests;
 mod url;
 
+pub use builder::SourcePolicyBuilder;
 pub use credentials::{CredentialProvider, Credentials, NoCredentials};
 pub use host::{Host, HostKey};
 pub use parse::ParsedSource;
 pub use pattern::HostPattern;
-pub use policy::{SourcePolicy, SourcePolicyBuilder};
+pub use policy::SourcePolicy;
 pub use redact::redact;
 pub use url::{Scheme, SourceUrl};

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use super::address::{Class, classify};
+use super::builder::SourcePolicyBuilder;
 use super::host::Host;
 use super::pattern::HostPattern;
 use super::url::{Scheme, SourceUrl};
@@ -36,14 +37,14 @@ use crate::error::{Error, ErrorKind, Result};
 /// ```
 #[derive(Clone, Debug)]
 pub struct SourcePolicy {
-    schemes: BTreeSet<Scheme>,
-    allow_private_networks: bool,
-    allowed_hosts: Vec<HostPattern>,
-    denied_hosts: Vec<HostPattern>,
+    pub(super) schemes: BTreeSet<Scheme>,
+    pub(super) allow_private_networks: bool,
+    pub(super) allowed_hosts: Vec<HostPattern>,
+    pub(super) denied_hosts: Vec<HostPattern>,
     /// `None` means all.
-    ports: Option<BTreeSet<u16>>,
+    pub(super) ports: Option<BTreeSet<u16>>,
     /// Canonical.
-    file_roots: Vec<PathBuf>,
+    pub(super) file_roots: Vec<PathBuf>,
     /// Canonical as far as they exist.
     storage_roots: Vec<PathBuf>,
 }
@@ -69,7 +70,7 @@ fn refused(message: impl Into<String>, hint: impl Into<String>) -> Error {
 impl SourcePolicy {
     /// Starts from the default policy.
     pub fn builder() -> SourcePolicyBuilder {
-        SourcePolicyBuilder { policy: SourcePolicy::default() }
+        SourcePolicyBuilder::new()
     }
 
     /// Makes the directories where repositories are kept unreachable as file sources, whatever the file roots say: otherwise
@@ -235,7 +236,7 @@ fn no_file_roots() -> Error {
     refused("file sources are not allowed", "add file to allowed_schemes and list their directories in file_roots")
 }
 
-fn unresolved(setting: &'static str, path: &Path, error: std::io::Error) -> Error {
+pub(super) fn unresolved(setting: &'static str, path: &Path, error: std::io::Error) -> Error {
     Error::new(ErrorKind::InvalidInput, "a directory of the source policy cannot be resolved")
         .with(setting, path.display())
         .hint("create the directory, or correct the setting")
@@ -260,71 +261,5 @@ fn canonicalize_existing(path: &Path) -> std::io::Result<PathBuf> {
             }
         }
         Err(error) => Err(error),
-    }
-}
-
-/// Builds a [`SourcePolicy`].
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct SourcePolicyBuilder {
-    policy: SourcePolicy,
-}
-
-impl SourcePolicyBuilder {
-    /// Sets which schemes are allowed, instead of `https` and `ssh`.
-    pub fn schemes(mut self, schemes: impl IntoIterator<Item = Scheme>) -> Self {
-        self.policy.schemes = schemes.into_iter().collect();
-        self
-    }
-
-    /// Sets whether addresses of private networks, this machine included, may be connected to.
-    pub fn allow_private_networks(mut self, allow: bool) -> Self {
-        self.policy.allow_private_networks = allow;
-        self
-    }
-
-    /// Adds [patterns](HostPattern) for the only hosts that are allowed.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidInput`] for what is no pattern.
-    pub fn allowed_hosts<'a>(mut self, patterns: impl IntoIterator<Item = &'a str>) -> Result<Self> {
-        for pattern in patterns {
-            self.policy.allowed_hosts.push(pattern.parse()?);
-        }
-        Ok(self)
-    }
-
-    /// Adds [patterns](HostPattern) for hosts that are refused.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidInput`] for what is no pattern.
-    pub fn denied_hosts<'a>(mut self, patterns: impl IntoIterator<Item = &'a str>) -> Result<Self> {
-        for pattern in patterns {
-            self.policy.denied_hosts.push(pattern.parse()?);
-        }
-        Ok(self)
-    }
-
-    /// Sets the only ports that may be connected to, instead of all.
-    pub fn allowed_ports(mut self, ports: impl IntoIterator<Item = u16>) -> Self {
-        self.policy.ports = Some(ports.into_iter().collect());
-        self
-    }
-
-    /// Adds a directory file sources may lie in. It must exist when the policy is built; `file` must be among the schemes too.
-    pub fn file_root(mut self, root: impl Into<PathBuf>) -> Self {
-        self.policy.file_roots.push(root.into());
-        self
-    }
-
-    /// Finishes the policy.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidInput`] if a file root does not exist.
-    pub fn build(mut self) -> Result<SourcePolicy> {
-        for root in &mut self.policy.file_roots {
-            *root = root.canonicalize().map_err(|error| unresolved("file_roots", root, error))?;
-        }
-        Ok(self.policy)
     }
 }

@@ -1,0 +1,99 @@
+//! Where things are on a storage.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::fence::DiskFence;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Repository, RepositoryId, Slug, StorageName, TaskId};
+
+/// A disk that holds repositories: a name that all processes know, and the directory it has on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Storage {
+    name: StorageName,
+    root: PathBuf,
+}
+
+impl Storage {
+    /// Opens a storage and makes its directories.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] if the root is not absolute or is no directory; those of the file system.
+    pub fn open(name: StorageName, root: impl Into<PathBuf>) -> Result<Self> {
+        let root = root.into();
+        if !root.is_absolute() {
+            return Err(Error::new(ErrorKind::InvalidInput, "a storage root is an absolute path")
+                .with("storage", name)
+                .with("path", root.display()));
+        }
+        let storage = Storage { name, root };
+        for directory in ["fence", "tmp", "journal", "trash"] {
+            fs::create_dir_all(storage.control(directory))?;
+        }
+        Ok(storage)
+    }
+
+    /// Returns the name.
+    pub fn name(&self) -> &StorageName {
+        &self.name
+    }
+
+    /// Returns the directory that holds everything.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Returns where a repository is published.
+    pub fn published(&self, repository: &Repository, organisation: &Slug) -> PathBuf {
+        repository.path(&self.root, organisation)
+    }
+
+    /// Returns the fence of a repository.
+    pub fn fence(&self, repository: RepositoryId) -> DiskFence {
+        DiskFence::new(self.control("fence").join(repository.to_string()))
+    }
+
+    /// Returns where a task makes its clone. Another attempt of the task has another fence, so it never finds remains.
+    pub fn temporary(&self, task: TaskId, fence: i64) -> PathBuf {
+        self.control("tmp").join(format!("{task}-{fence}"))
+    }
+
+    /// Returns the directory of all clones in the making.
+    pub fn temporaries(&self) -> PathBuf {
+        self.control("tmp")
+    }
+
+    /// Returns the directory of what is being removed.
+    pub fn trash(&self) -> PathBuf {
+        self.control("trash")
+    }
+
+    /// Returns where the journal of a repository's swap is.
+    pub fn journal(&self, repository: RepositoryId) -> PathBuf {
+        self.control("journal").join(repository.to_string())
+    }
+
+    fn control(&self, directory: &str) -> PathBuf {
+        self.root.join(".gitsync").join(directory)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relative_root_is_refused() {
+        let error = Storage::open("default".parse().unwrap(), "repos").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn two_attempts_never_share_a_temporary_directory() {
+        let root = tempfile::tempdir().unwrap();
+        let storage = Storage::open("default".parse().unwrap(), root.path()).unwrap();
+        let task = TaskId::generate();
+        assert_ne!(storage.temporary(task, 1), storage.temporary(task, 2));
+        assert!(storage.temporary(task, 1).starts_with(root.path().join(".gitsync/tmp")));
+    }
+}

@@ -1,0 +1,93 @@
+//! The file that says whose a published directory is.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::sync::sync_directory;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{RepositoryId, TaskId};
+use crate::source::SourceUrl;
+
+/// The name of the file within the repository's git directory.
+const FILE_NAME: &str = "gitsync.json";
+
+/// What a published directory says of itself.
+///
+/// A retry that finds its own task here knows that it had published already and goes on to recording.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The version of the layout: 1.
+    pub format: u32,
+    /// The repository.
+    pub repository: RepositoryId,
+    /// The task that made the directory.
+    pub task: TaskId,
+    /// Where it was cloned from; `None` for a repository that was initialized.
+    pub source: Option<SourceUrl>,
+}
+
+impl Manifest {
+    /// Creates the manifest of a directory that a task makes.
+    pub fn new(repository: RepositoryId, task: TaskId, source: Option<SourceUrl>) -> Self {
+        Manifest { format: 1, repository, task, source }
+    }
+
+    /// Reads the manifest of a directory; `None` if there is no directory, or one without a manifest.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] if it cannot be understood.
+    pub fn read(directory: &Path) -> Result<Option<Manifest>> {
+        let bytes = match fs::read(git_directory(directory).join(FILE_NAME)) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+            Error::new(ErrorKind::Corrupt, "the repository's gitsync.json cannot be understood")
+                .with("directory", directory.display())
+                .caused_by(error)
+        })
+    }
+
+    /// Writes the manifest into a directory and makes it durable.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn write(&self, directory: &Path) -> Result<()> {
+        let directory = git_directory(directory);
+        let text = serde_json::to_vec_pretty(self)
+            .map_err(|error| Error::new(ErrorKind::Internal, "a manifest is not JSON").caused_by(error))?;
+        let temporary = directory.join("gitsync.json.new");
+        let mut file = fs::File::create(&temporary)?;
+        file.write_all(&text)?;
+        file.sync_all()?;
+        fs::rename(&temporary, directory.join(FILE_NAME))?;
+        sync_directory(&directory)
+    }
+}
+
+/// Returns the git directory of a repository: `.git` below a working tree, else the directory itself.
+fn git_directory(directory: &Path) -> std::path::PathBuf {
+    let below = directory.join(".git");
+    if below.is_dir() { below } else { directory.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_is_read_as_it_was_written_and_absence_is_no_error() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(Manifest::read(dir.path()).unwrap(), None);
+        assert_eq!(Manifest::read(&dir.path().join("nothing")).unwrap(), None);
+        let manifest = Manifest::new(RepositoryId(1), TaskId::generate(), "https://host/a".parse().ok());
+        manifest.write(dir.path()).unwrap();
+        assert_eq!(Manifest::read(dir.path()).unwrap(), Some(manifest));
+        fs::write(dir.path().join(FILE_NAME), "{").unwrap();
+        assert_eq!(Manifest::read(dir.path()).unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+}

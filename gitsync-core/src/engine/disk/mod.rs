@@ -1,0 +1,22 @@
+//! What the engine does on disk itself: where things are, who may publish, and how things appear and vanish whole.
+//!
+//! ```text
+//! {storage root}/{organisation}/{repository}     what is published
+//! {storage root}/.gitsync/fence/{repository id}  who may publish
+//! {storage root}/.gitsync/tmp/{task}-{fence}     clones in the making
+//! {storage root}/.gitsync/journal/{repository}   swaps that take two renames
+//! {storage root}/.gitsync/trash/{unique name}    what is being removed
+//! ```
+//!
+//! Slugs do not begin with a dot, so no organisation is in the way of `.gitsync`. All functions block.
+
+mod fence;
+mod layout;
+mod manifest;
+mod publish;
+mod sync;
+
+pub use fence::{DiskFence, FenceGuard};
+pub use layout::Storage;
+pub use manifest::Manifest;
+pub use publish::{publish_new, remove_published, replace_published, replay_journal};

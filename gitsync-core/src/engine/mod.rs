@@ -1,0 +1,3 @@
+//! The engine: what carries the decisions out.
+
+pub mod disk;
