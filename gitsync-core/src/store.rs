@@ -11,7 +11,7 @@ use crate::model::{
     Branch, Commit, Layout, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress, RecordedRef, RefName,
     RefUpdate, Repository, RepositoryId, RepositoryName, Slug, SourceType, StorageName, SyncTask, TaskId, TaskKind,
 };
-use crate::plan::{Movement, RefPattern};
+use crate::plan::{Digest, Movement, RefPattern};
 use crate::queue::NewJob;
 use crate::rules::{Outcome, Request, Requested};
 use crate::source::SourceUrl;
@@ -124,6 +124,10 @@ pub struct StartedWork {
     pub repository: Repository,
     /// Its organisation's short name, part of the path.
     pub organisation: Slug,
+    /// The digest of the references and `HEAD` that the last completed task recorded.
+    pub baseline_digest: Option<Digest>,
+    /// The digest of the policy they were mapped by.
+    pub policy_digest: Option<Digest>,
     /// The recording mark as the start found it: set means that an earlier task broke off while recording.
     pub was_recording: bool,
 }
@@ -140,9 +144,9 @@ pub struct Recording {
     /// One summary entry instead, for a first clone.
     pub cloned_refs: Option<u64>,
     /// The digest of the references and `HEAD`.
-    pub baseline_digest: Option<[u8; 32]>,
+    pub baseline_digest: Option<Digest>,
     /// The digest of the policy they were mapped by.
-    pub policy_digest: Option<[u8; 32]>,
+    pub policy_digest: Option<Digest>,
     /// Everything was walked: replaces all branches and tags, and orphans each commit that this task did not record.
     pub full: bool,
 }

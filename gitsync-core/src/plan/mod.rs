@@ -5,6 +5,7 @@
 //! once the objects are there and it is known which moves are fast-forwards, [`SyncPlan::publish`] makes the reference
 //! transaction and [`SyncPlan::movements`] the log. Engines only carry these out, so they cannot disagree.
 
+mod digest;
 mod mapping;
 mod movement;
 mod shrink;
@@ -12,6 +13,7 @@ mod sync_plan;
 #[cfg(test)]
 mod tests;
 
+pub use digest::{Digest, policy_digest, refs_digest};
 pub use mapping::{MirrorKind, RefMapping, RefPattern};
 pub use movement::{Movement, MovementKind};
 pub use shrink::{SHRINK_PATIENCE, ShrinkVerdict, judge_shrinking};
