@@ -7,10 +7,12 @@ mod cancel;
 mod finish;
 #[cfg(test)]
 mod fixtures;
+mod job;
 mod request;
 mod start;
 
 pub use cancel::cancel;
 pub use finish::{Completion, Finished, Outcome, finish};
+pub use job::{job, lane};
 pub use request::{Disposition, Request, Requested, Unfinished, request};
 pub use start::{Start, start};
