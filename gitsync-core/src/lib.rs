@@ -21,6 +21,7 @@ pub mod transport;
 pub use backend::GitBackend;
 pub use cancel::Cancellation;
 pub use clock::{Clock, SystemClock, Timestamp};
+pub use engine::GitSync;
 pub use error::{Error, ErrorKind, Result};
 pub use queue::JobQueue;
 pub use store::Store;

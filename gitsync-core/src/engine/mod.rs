@@ -1,3 +1,24 @@
 //! The engine: what carries the decisions out.
+//!
+//! [`GitSync`] is the facade; [`Worker`], [`Scheduler`] and [`Janitor`] are the roles that do the work, in one process or in
+//! many on the same database.
 
+mod builder;
 pub mod disk;
+mod gitsync;
+mod janitor;
+mod options;
+mod parts;
+mod relay;
+mod scheduler;
+mod steps;
+mod task;
+mod worker;
+
+pub use builder::GitSyncBuilder;
+pub use gitsync::{CreateRepository, GitSync};
+pub use janitor::Janitor;
+pub use options::EngineOptions;
+pub use scheduler::Scheduler;
+pub use steps::{NoSteps, StepHook};
+pub use worker::Worker;

@@ -34,6 +34,12 @@ pub struct FenceGuard {
 
 impl PublishPermit for FenceGuard {}
 
+/// The right to change a directory that nobody else knows yet.
+#[derive(Clone, Copy, Debug)]
+pub struct Unpublished;
+
+impl PublishPermit for Unpublished {}
+
 impl DiskFence {
     pub(super) fn new(path: PathBuf) -> Self {
         DiskFence { path }
@@ -68,6 +74,14 @@ impl DiskFence {
             return Err(outrun(number, found));
         }
         Ok(FenceGuard { _locked: file })
+    }
+
+    /// Takes the lock whatever the number is: the right to tidy up, while nobody publishes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] if somebody holds the lock for more than 30 s.
+    pub fn hold_for_upkeep(&self) -> Result<FenceGuard> {
+        Ok(FenceGuard { _locked: self.lock()? })
     }
 
     /// Removes the fence with its repository. The guard proves that the caller may.

@@ -59,18 +59,23 @@ impl Storage {
     }
 
     /// Returns the directory of all clones in the making.
-    pub fn temporaries(&self) -> PathBuf {
+    pub(crate) fn temporaries(&self) -> PathBuf {
         self.control("tmp")
     }
 
     /// Returns the directory of what is being removed.
-    pub fn trash(&self) -> PathBuf {
+    pub(crate) fn trash(&self) -> PathBuf {
         self.control("trash")
     }
 
+    /// Returns the directory of all journals.
+    pub(crate) fn journals(&self) -> PathBuf {
+        self.control("journal")
+    }
+
     /// Returns where the journal of a repository's swap is.
-    pub fn journal(&self, repository: RepositoryId) -> PathBuf {
-        self.control("journal").join(repository.to_string())
+    pub(crate) fn journal(&self, repository: RepositoryId) -> PathBuf {
+        self.journals().join(repository.to_string())
     }
 
     fn control(&self, directory: &str) -> PathBuf {

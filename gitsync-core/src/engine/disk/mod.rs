@@ -10,13 +10,17 @@
 //!
 //! Slugs do not begin with a dot, so no organisation is in the way of `.gitsync`. All functions block.
 
+mod adopt;
 mod fence;
 mod layout;
+mod locks;
 mod manifest;
 mod publish;
 mod sync;
 
-pub use fence::{DiskFence, FenceGuard};
+pub use adopt::adopt_objects;
+pub use fence::{DiskFence, FenceGuard, Unpublished};
 pub use layout::Storage;
+pub use locks::remove_stale_locks;
 pub use manifest::Manifest;
 pub use publish::{publish_new, remove_published, replace_published, replay_journal};

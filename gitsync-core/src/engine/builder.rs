@@ -1,0 +1,159 @@
+//! Putting an engine together.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::disk::Storage;
+use super::gitsync::GitSync;
+use super::options::EngineOptions;
+use super::parts::Parts;
+use super::steps::{NoSteps, StepHook};
+use crate::backend::GitBackend;
+use crate::clock::{Clock, SystemClock};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::StorageName;
+use crate::queue::JobQueue;
+use crate::source::SourcePolicy;
+use crate::store::Store;
+use crate::transport::Transport;
+
+/// The name of the storage that [`GitSyncBuilder::repos_dir`] sets up.
+pub(super) const DEFAULT_STORAGE: &str = "default";
+
+/// Collects the parts of an engine. Made by [`GitSync::builder`].
+#[derive(Debug, Default)]
+#[must_use]
+pub struct GitSyncBuilder {
+    store: Option<Arc<dyn Store>>,
+    queue: Option<Arc<dyn JobQueue>>,
+    backend: Option<Arc<dyn GitBackend>>,
+    transport: Option<Arc<dyn Transport>>,
+    clock: Option<Arc<dyn Clock>>,
+    steps: Option<Arc<dyn StepHook>>,
+    policy: SourcePolicy,
+    storages: Vec<(String, PathBuf)>,
+    options: EngineOptions,
+}
+
+impl GitSyncBuilder {
+    /// Sets a database that is store and queue in one, as those of gitsync are.
+    pub fn database<D: Store + JobQueue + 'static>(self, database: Arc<D>) -> Self {
+        self.store(Arc::clone(&database) as _).queue(database)
+    }
+
+    /// Sets the store.
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Sets the queue.
+    pub fn queue(mut self, queue: Arc<dyn JobQueue>) -> Self {
+        self.queue = Some(queue);
+        self
+    }
+
+    /// Sets the git engine.
+    pub fn backend(mut self, backend: Arc<dyn GitBackend>) -> Self {
+        self.backend = Some(backend);
+        self
+    }
+
+    /// Sets the way to upstreams.
+    pub fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
+    /// Sets the clock; that of the operating system if it is not set. Store and queue should have the same one.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Sets who is told of every step of a task; for tests.
+    pub fn steps(mut self, steps: Arc<dyn StepHook>) -> Self {
+        self.steps = Some(steps);
+        self
+    }
+
+    /// Sets what may be fetched from where. The default allows public https and ssh sources.
+    pub fn policy(mut self, policy: SourcePolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Sets the one directory that holds the repositories, as the storage `default`.
+    pub fn repos_dir(self, directory: impl Into<PathBuf>) -> Self {
+        self.storage(DEFAULT_STORAGE, directory)
+    }
+
+    /// Adds a storage that this process serves: a name all processes know, and where the disk is on this machine.
+    pub fn storage(mut self, name: &str, directory: impl Into<PathBuf>) -> Self {
+        self.storages.push((name.to_owned(), directory.into()));
+        self
+    }
+
+    /// Sets limits and rhythms.
+    pub fn options(mut self, options: EngineOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Puts the engine together and makes the directories of its storages.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] if a part is missing, a storage's name or path is not usable or given twice; those of the
+    /// file system.
+    pub fn build(self) -> Result<GitSync> {
+        let mut storages = BTreeMap::new();
+        for (name, directory) in self.storages {
+            let name: StorageName = name.parse()?;
+            let root = std::path::absolute(&directory)?;
+            if storages.insert(name.clone(), Storage::open(name.clone(), root)?).is_some() {
+                return Err(Error::new(ErrorKind::InvalidInput, "a storage is given twice").with("storage", name));
+            }
+        }
+        if storages.is_empty() {
+            return Err(missing("a directory for repositories", "repos_dir"));
+        }
+        let policy = self.policy.with_storage_roots(storages.values().map(Storage::root))?;
+        Ok(GitSync::new(Parts {
+            store: self.store.ok_or_else(|| missing("a store", "store or database"))?,
+            queue: self.queue.ok_or_else(|| missing("a queue", "queue or database"))?,
+            backend: self.backend.ok_or_else(|| missing("a git engine", "backend"))?,
+            transport: self.transport.ok_or_else(|| missing("a transport", "transport"))?,
+            clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock)),
+            steps: self.steps.unwrap_or_else(|| Arc::new(NoSteps)),
+            policy,
+            storages,
+            options: self.options,
+        }))
+    }
+}
+
+fn missing(part: &str, method: &str) -> Error {
+    Error::new(ErrorKind::InvalidInput, format!("an engine needs {part}")).hint(format!("call {method} on the builder"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_part_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = GitSync::builder().build().unwrap_err();
+        assert!(error.hint_text().unwrap().contains("repos_dir"), "{error:?}");
+        let error = GitSync::builder().repos_dir(dir.path()).build().unwrap_err();
+        assert!(error.hint_text().unwrap().contains("store"), "{error:?}");
+    }
+
+    #[test]
+    fn a_storage_is_given_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = GitSync::builder().repos_dir(dir.path()).repos_dir(dir.path()).build().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    }
+}

@@ -1,0 +1,82 @@
+//! Locks that a dead process left in a repository.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use super::fence::FenceGuard;
+use crate::error::Result;
+
+/// How old a lock file must be to count as left behind. Git holds its own for moments.
+const STALE_AFTER: Duration = Duration::from_secs(60);
+
+/// Removes old lock files of references, `HEAD` and the configuration. Holding the guard means that none of them is a live
+/// worker's; the age spares a git program that somebody runs by hand.
+///
+/// # Errors
+/// Those of the file system.
+pub fn remove_stale_locks(_permit: &FenceGuard, repository: &Path) -> Result<()> {
+    let below = repository.join(".git");
+    let git_dir = if below.is_dir() { below } else { repository.to_owned() };
+    for name in ["HEAD.lock", "packed-refs.lock", "packed-refs.new", "config.lock", "shallow.lock"] {
+        remove_if_stale(&git_dir.join(name));
+    }
+    remove_below(&git_dir.join("refs"))
+}
+
+fn remove_below(directory: &Path) -> Result<()> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove_below(&entry.path())?;
+        } else if entry.path().extension().is_some_and(|extension| extension == "lock") {
+            remove_if_stale(&entry.path());
+        }
+    }
+    Ok(())
+}
+
+/// Removes a file if it is there and old. One that cannot be removed is reported by whoever needs the lock.
+fn remove_if_stale(path: &Path) {
+    let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
+    if modified.is_ok_and(|modified| modified.elapsed().is_ok_and(|age| age >= STALE_AFTER)) {
+        let _ = fs::remove_file(path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::engine::disk::Storage;
+    use crate::model::RepositoryId;
+
+    #[test]
+    fn only_old_locks_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let storage = Storage::open("default".parse().unwrap(), dir.path()).unwrap();
+        let fence = storage.fence(RepositoryId(1));
+        fence.raise(1).unwrap();
+        let repository = dir.path().join("r");
+        fs::create_dir_all(repository.join("refs/heads/a")).unwrap();
+        let old = SystemTime::now() - STALE_AFTER;
+        for (name, is_old) in
+            [("packed-refs.lock", true), ("refs/heads/a/b.lock", true), ("HEAD.lock", false), ("HEAD", true)]
+        {
+            let file = fs::File::create(repository.join(name)).unwrap();
+            if is_old {
+                file.set_modified(old).unwrap();
+            }
+        }
+        remove_stale_locks(&fence.hold(1).unwrap(), &repository).unwrap();
+        let there = |name: &str| repository.join(name).exists();
+        assert!(!there("packed-refs.lock") && !there("refs/heads/a/b.lock"));
+        assert!(there("HEAD.lock") && there("HEAD"));
+    }
+}

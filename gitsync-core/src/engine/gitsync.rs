@@ -1,0 +1,288 @@
+//! The facade: everything a program asks of gitsync.
+
+use std::sync::Arc;
+
+use super::builder::GitSyncBuilder;
+use super::janitor::Janitor;
+use super::parts::Parts;
+use super::scheduler::Scheduler;
+use super::worker::Worker;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{
+    Branch, Commit, Layout, Organisation, OrganisationId, Page, PageRequest, RefUpdate, Repository, RepositoryId,
+    RepositoryName, Slug, SourceType, StorageName, SyncTask, TaskId, TaskKind, TaskParameters,
+};
+use crate::queue::QueueStats;
+use crate::rules::{Request, job};
+use crate::source::SourceUrl;
+use crate::store::{CommitFilter, NewRepository, RepositoryFilter, RepositoryPatch, TaskFilter};
+
+/// A repository as a caller wishes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CreateRepository {
+    /// The name within the organisation.
+    pub name: String,
+    /// What it is, for people.
+    pub description: String,
+    /// Who creates it.
+    pub owner: String,
+    /// Whether it may be read without a token where the service allows that.
+    pub is_public: bool,
+    /// The upstream to mirror; `None` for an empty repository.
+    pub source: Option<SourceUrl>,
+    /// `github`, `gitlab`, `gitea` or `custom`; empty to infer it from the source.
+    pub source_type: String,
+    /// Whether it has no working tree; `None` for the default.
+    pub is_bare: Option<bool>,
+    /// Whether every reference follows upstream; `None` for the default: with a source, yes.
+    pub is_mirror: Option<bool>,
+    /// The disk to put it on; `None` for the first one this process serves.
+    pub storage: Option<StorageName>,
+}
+
+/// An engine, ready to use: a cheap handle that can be cloned and shared.
+///
+/// Calls write to the store and return; the work is done by workers, in this process ([`GitSync::worker`]) or in another
+/// one on the same database.
+#[derive(Clone, Debug)]
+pub struct GitSync {
+    parts: Arc<Parts>,
+}
+
+impl GitSync {
+    /// Begins to put an engine together.
+    pub fn builder() -> GitSyncBuilder {
+        GitSyncBuilder::default()
+    }
+
+    pub(super) fn new(parts: Parts) -> Self {
+        GitSync { parts: Arc::new(parts) }
+    }
+
+    /// Returns a worker for the storages of this process.
+    pub fn worker(&self) -> Worker {
+        Worker::new(Arc::clone(&self.parts))
+    }
+
+    /// Returns a scheduler.
+    pub fn scheduler(&self) -> Scheduler {
+        Scheduler::new(Arc::clone(&self.parts))
+    }
+
+    /// Returns a janitor for the storages of this process.
+    pub fn janitor(&self) -> Janitor {
+        Janitor::new(Arc::clone(&self.parts))
+    }
+
+    /// Creates an organisation.
+    ///
+    /// # Errors
+    /// [`ErrorKind::AlreadyExists`] if the slug is taken.
+    pub async fn create_organisation(&self, slug: &Slug, name: &str) -> Result<Organisation> {
+        self.parts.store.create_organisation(slug, name).await
+    }
+
+    /// Returns an organisation.
+    pub async fn organisation(&self, id: OrganisationId) -> Result<Organisation> {
+        self.parts.store.organisation(id).await
+    }
+
+    /// Returns the organisation that has a slug.
+    pub async fn organisation_by_slug(&self, slug: &Slug) -> Result<Organisation> {
+        self.parts.store.organisation_by_slug(slug).await
+    }
+
+    /// Lists organisations.
+    pub async fn list_organisations(&self, page: &PageRequest) -> Result<Page<Organisation>> {
+        self.parts.store.list_organisations(page).await
+    }
+
+    /// Creates a repository and requests its first task: a migrate if it has a source, else an initialize.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] for a bad name or a contradictory wish, [`ErrorKind::SourceRefused`] for a source that the
+    /// policy forbids, [`ErrorKind::NotFound`] without the organisation, [`ErrorKind::AlreadyExists`] if the name is taken.
+    pub async fn create_repository(
+        &self,
+        organisation: OrganisationId,
+        wish: CreateRepository,
+    ) -> Result<(Repository, SyncTask)> {
+        let name = RepositoryName::new(wish.name)?;
+        if let Some(source) = &wish.source {
+            self.parts.policy.check_url(source)?;
+        }
+        let storage = match wish.storage {
+            Some(storage) => self.parts.storage(&storage)?.name().clone(),
+            None => self.first_storage()?,
+        };
+        let new = NewRepository {
+            organisation,
+            name,
+            description: wish.description,
+            owner: wish.owner,
+            is_public: wish.is_public,
+            layout: Layout::from_request(wish.is_bare, wish.is_mirror, wish.source.is_some())?,
+            source_type: SourceType::from_request(&wish.source_type, wish.source.as_ref())?,
+            source: wish.source,
+            storage,
+            task: TaskId::generate(),
+        };
+        let (repository, task) = self.parts.store.create_repository(&new).await?;
+        self.queue_now(&repository, &task).await;
+        Ok((repository, task))
+    }
+
+    /// Returns a repository.
+    pub async fn repository(&self, id: RepositoryId) -> Result<Repository> {
+        self.parts.store.repository(id).await
+    }
+
+    /// Returns the repository that has a name, without regard to case.
+    pub async fn repository_by_name(&self, organisation: OrganisationId, name: &str) -> Result<Repository> {
+        self.parts.store.repository_by_name(organisation, &RepositoryName::new(name)?).await
+    }
+
+    /// Lists repositories.
+    pub async fn list_repositories(&self, filter: &RepositoryFilter, page: &PageRequest) -> Result<Page<Repository>> {
+        self.parts.store.list_repositories(filter, page).await
+    }
+
+    /// Changes what a user may change of a repository that is still at `version`.
+    pub async fn update_repository(
+        &self,
+        id: RepositoryId,
+        version: i64,
+        patch: &RepositoryPatch,
+    ) -> Result<Repository> {
+        self.parts.store.update_repository(id, version, patch).await
+    }
+
+    /// Requests that a repository is cloned: for the first time, or with `force` anew. A source replaces the repository's own
+    /// when the task succeeds.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`] without force where there is a clone, [`ErrorKind::InvalidInput`] without a source,
+    /// [`ErrorKind::SourceRefused`] if the policy forbids it.
+    pub async fn migrate(&self, id: RepositoryId, source: Option<SourceUrl>, force: bool) -> Result<SyncTask> {
+        if let Some(source) = &source {
+            self.parts.policy.check_url(source)?;
+        }
+        self.request(id, TaskKind::Migrate, TaskParameters { source, force, ..TaskParameters::default() }).await
+    }
+
+    /// Requests that a repository is brought in step with its upstream.
+    pub async fn sync(&self, id: RepositoryId) -> Result<SyncTask> {
+        self.request(id, TaskKind::Sync, TaskParameters::default()).await
+    }
+
+    /// Requests a sync that believes an upstream which lost most of its references.
+    pub async fn sync_accepting_shrink(&self, id: RepositoryId) -> Result<SyncTask> {
+        let parameters = TaskParameters { accept_shrink: true, ..TaskParameters::default() };
+        self.request(id, TaskKind::Sync, parameters).await
+    }
+
+    /// Requests that a repository is deleted. It is hidden at once; its files and records go when the task is done.
+    pub async fn delete_repository(&self, id: RepositoryId) -> Result<SyncTask> {
+        let task = self.request(id, TaskKind::Delete, TaskParameters::default()).await?;
+        if task.held {
+            // The running task was asked to stop; its worker learns of that sooner from the queue.
+            self.cancel_running_job(id).await;
+        }
+        Ok(task)
+    }
+
+    /// Returns a task.
+    pub async fn task(&self, id: TaskId) -> Result<SyncTask> {
+        self.parts.store.task(id).await
+    }
+
+    /// Lists tasks, newest first.
+    pub async fn list_tasks(&self, filter: &TaskFilter, page: &PageRequest) -> Result<Page<SyncTask>> {
+        self.parts.store.list_tasks(filter, page).await
+    }
+
+    /// Cancels a task: a waiting one ends at once, a running one within moments.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`] for a deletion.
+    pub async fn cancel_task(&self, id: TaskId) -> Result<SyncTask> {
+        let task = self.parts.store.cancel_task(id).await?;
+        // A job of a task that has ended finds that out by itself, so failing here costs only time.
+        let _ = self.parts.queue.cancel(&[id]).await;
+        Ok(task)
+    }
+
+    /// Requests again what a task was to do. One that still waits is due now.
+    pub async fn retry_task(&self, id: TaskId) -> Result<SyncTask> {
+        let task = self.parts.store.task(id).await?;
+        self.request(task.repository, task.kind, task.parameters).await
+    }
+
+    /// Lists the branches of a repository by name.
+    pub async fn list_branches(&self, id: RepositoryId, page: &PageRequest) -> Result<Page<Branch>> {
+        self.parts.store.list_branches(id, page).await
+    }
+
+    /// Lists the commits of a repository, newest first.
+    pub async fn list_commits(
+        &self,
+        id: RepositoryId,
+        filter: &CommitFilter,
+        page: &PageRequest,
+    ) -> Result<Page<Commit>> {
+        self.parts.store.list_commits(id, filter, page).await
+    }
+
+    /// Lists the movements of branches and tags, newest first.
+    pub async fn list_ref_updates(&self, id: RepositoryId, page: &PageRequest) -> Result<Page<RefUpdate>> {
+        self.parts.store.list_ref_updates(id, page).await
+    }
+
+    /// Counts the jobs in the queue.
+    pub async fn queue_stats(&self) -> Result<QueueStats> {
+        self.parts.queue.stats().await
+    }
+
+    async fn request(&self, id: RepositoryId, kind: TaskKind, parameters: TaskParameters) -> Result<SyncTask> {
+        let request = Request { kind, parameters, id: TaskId::generate(), now: self.parts.clock.now() };
+        let requested = self.parts.store.request_task(id, &request).await?;
+        let task = requested.task;
+        let is_waiting = !task.held && task.enqueued_at.is_none() && !task.status.is_terminal();
+        if is_waiting && task.started_at.is_none() && kind != TaskKind::Delete {
+            let repository = self.parts.store.repository(id).await?;
+            self.queue_now(&repository, &task).await;
+        } else if is_waiting {
+            // The row is hidden or its job is there already: the outbox knows what to do.
+            let _ = super::relay::relay_outbox(&self.parts, OUTBOX_BATCH).await;
+        }
+        Ok(task)
+    }
+
+    /// Puts a task's job into the queue at once. The task is safe in the store: if this fails, the outbox makes it good.
+    async fn queue_now(&self, repository: &Repository, task: &SyncTask) {
+        if let Err(error) = self.parts.dispatch(&[job(repository, task)]).await {
+            tracing::warn!(%error, task = %task.id, "cannot queue the task at once");
+        }
+    }
+
+    async fn cancel_running_job(&self, id: RepositoryId) {
+        let filter = TaskFilter {
+            repository: Some(id),
+            status: Some(crate::state::TaskStatus::Running),
+            ..TaskFilter::default()
+        };
+        let Ok(page) = PageRequest::new(1, None) else { return };
+        if let Ok(running) = self.parts.store.list_tasks(&filter, &page).await {
+            let ids: Vec<_> = running.items.iter().map(|task| task.id).collect();
+            let _ = self.parts.queue.cancel(&ids).await;
+        }
+    }
+
+    fn first_storage(&self) -> Result<StorageName> {
+        let first = self.parts.storages.keys().next().cloned();
+        first.ok_or_else(|| Error::new(ErrorKind::Internal, "an engine has at least one storage"))
+    }
+}
+
+/// How many waiting tasks are queued along with one.
+const OUTBOX_BATCH: usize = 16;

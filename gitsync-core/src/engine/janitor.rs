@@ -1,0 +1,212 @@
+//! The janitor: tidies up what crashes, retries and time leave behind.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tracing::{debug, warn};
+
+use super::disk::{Storage, replay_journal};
+use super::parts::{Parts, blocking};
+use super::relay::relay_outbox;
+use crate::backend::{RefEdit, RefTransaction};
+use crate::cancel::Cancellation;
+use crate::error::{ErrorKind, Result};
+use crate::model::{Cursor, PageRequest, RefName, Repository, RepositoryId, TaskId};
+use crate::store::{RepositoryFilter, Retention};
+
+/// How many rows or repositories one round looks at of each kind.
+const ROUND_BATCH: usize = 500;
+
+/// How many repositories one round prunes kept references of.
+const REPOSITORIES_PER_ROUND: usize = 50;
+
+/// Removes temporary directories of attempts that have ended, empties the trash, ends interrupted swaps, prunes kept
+/// references and old rows, and queues what was not queued. Any number may run at once.
+///
+/// Made by [`GitSync::janitor`](super::GitSync::janitor).
+#[derive(Debug)]
+pub struct Janitor {
+    parts: Arc<Parts>,
+    next_repository: Mutex<Option<Cursor>>,
+}
+
+impl Janitor {
+    pub(super) fn new(parts: Arc<Parts>) -> Self {
+        Janitor { parts, next_repository: Mutex::default() }
+    }
+
+    /// Tidies up until `shutdown`. A database that is away is waited for.
+    pub async fn run(&self, shutdown: Cancellation) {
+        let rounds = async {
+            loop {
+                self.round().await;
+                self.parts.clock.sleep(self.parts.options.janitor_interval).await;
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = rounds => {}
+        }
+    }
+
+    /// Tidies up once. What fails is reported and left to the next round.
+    pub async fn round(&self) {
+        report("queue waiting tasks", relay_outbox(&self.parts, ROUND_BATCH).await);
+        report("prune old rows", self.prune_rows().await);
+        for storage in self.parts.storages.values() {
+            report("end interrupted swaps", self.replay_journals(storage).await);
+            report("remove temporary directories", self.remove_temporaries(storage).await);
+            report("empty the trash", empty_trash(storage.trash()).await);
+        }
+        report("prune kept references", self.prune_kept().await);
+    }
+
+    async fn prune_rows(&self) -> Result<usize> {
+        let before = self.parts.clock.now().before(self.parts.options.log_retention);
+        let retention = Retention { tasks_before: before, ref_updates_before: before, limit: ROUND_BATCH };
+        let rows = self.parts.store.prune(&retention).await?;
+        Ok(usize::try_from(rows).unwrap_or(usize::MAX))
+    }
+
+    async fn replay_journals(&self, storage: &Storage) -> Result<usize> {
+        let storage = storage.clone();
+        blocking(move || {
+            let mut count = 0;
+            for entry in fs::read_dir(storage.journals())? {
+                let Some(id) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+                let repository = RepositoryId(id);
+                replay_journal(&storage.fence(repository).hold_for_upkeep()?, &storage, repository)?;
+                count += 1;
+            }
+            Ok(count)
+        })
+        .await
+    }
+
+    async fn remove_temporaries(&self, storage: &Storage) -> Result<usize> {
+        let directory = storage.temporaries();
+        let entries = blocking(move || {
+            let entries = fs::read_dir(directory)?.map(|entry| Ok(entry?.path()));
+            entries.collect::<Result<Vec<PathBuf>>>()
+        })
+        .await?;
+        let mut count = 0;
+        for path in entries {
+            if self.is_stale(&path).await? {
+                count += 1;
+                blocking(move || Ok(remove_tree(&path)?)).await?;
+            }
+        }
+        Ok(count)
+    }
+
+    /// Tells whether the attempt that made a temporary directory has ended: its task has, or a later attempt has begun.
+    async fn is_stale(&self, path: &std::path::Path) -> Result<bool> {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let attempt = name
+            .rsplit_once('-')
+            .and_then(|(task, fence)| Some((task.parse::<TaskId>().ok()?, fence.parse::<i64>().ok()?)));
+        let Some((task, fence)) = attempt else {
+            let age = fs::metadata(path).and_then(|metadata| metadata.modified()).ok().and_then(|at| at.elapsed().ok());
+            return Ok(age.is_some_and(|age| age >= self.parts.options.temporary_retention));
+        };
+        let current = async {
+            let task = self.parts.store.task(task).await?;
+            let repository = self.parts.store.repository(task.repository).await?;
+            Ok((task.status.is_terminal(), repository.fence))
+        };
+        match current.await {
+            Ok((is_terminal, current)) => Ok(is_terminal || current > fence),
+            Err(error) => match crate::Error::kind(&error) {
+                ErrorKind::NotFound => Ok(true),
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// Prunes kept references of the next few repositories, beginning anew after the last one.
+    async fn prune_kept(&self) -> Result<usize> {
+        let after = self.next_repository.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let page = PageRequest::new(REPOSITORIES_PER_ROUND, after)?;
+        let page = self.parts.store.list_repositories(&RepositoryFilter::default(), &page).await?;
+        *self.next_repository.lock().unwrap_or_else(PoisonError::into_inner) = page.next;
+        let oldest_day = self.parts.clock.now().before(self.parts.options.kept_retention).utc_day();
+        let mut count = 0;
+        for repository in &page.items {
+            count += self.prune_kept_of(repository, &oldest_day).await?;
+        }
+        Ok(count)
+    }
+
+    async fn prune_kept_of(&self, repository: &Repository, oldest_day: &str) -> Result<usize> {
+        let Ok(storage) = self.parts.storage(&repository.storage) else { return Ok(0) };
+        let organisation = self.parts.store.organisation(repository.organisation).await?;
+        let published = storage.published(repository, &organisation.slug);
+        let refs = match self.parts.backend.read_refs(&published).await {
+            Ok(local) => local.refs,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
+            Err(error) => return Err(error),
+        };
+        let expired = refs.into_iter().filter(|(name, _)| kept_on(name).is_some_and(|day| day < oldest_day.as_bytes()));
+        let edits: Vec<_> = expired.map(|(name, id)| RefEdit { name, old: Some(id), new: None }).collect();
+        if edits.is_empty() {
+            return Ok(0);
+        }
+        let count = edits.len();
+        let fence = storage.fence(repository.id);
+        let permit = blocking(move || fence.hold_for_upkeep()).await?;
+        let change = RefTransaction { edits, head: None };
+        self.parts.backend.update_refs(&published, change, Box::new(permit)).await?;
+        Ok(count)
+    }
+}
+
+/// Returns the day a kept reference dates from.
+fn kept_on(name: &RefName) -> Option<&[u8]> {
+    let rest = name.as_bytes().strip_prefix(b"refs/gitsync/kept/")?;
+    let day = rest.split(|byte| *byte == b'/').next()?;
+    (day.len() == 8 && day.iter().all(u8::is_ascii_digit)).then_some(day)
+}
+
+async fn empty_trash(trash: PathBuf) -> Result<usize> {
+    blocking(move || {
+        let mut count = 0;
+        for entry in fs::read_dir(trash)? {
+            remove_tree(&entry?.path())?;
+            count += 1;
+        }
+        Ok(count)
+    })
+    .await
+}
+
+/// Removes a directory with all that is in it; somebody else may be doing the same.
+fn remove_tree(path: &std::path::Path) -> std::io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+fn report(what: &str, result: Result<usize>) {
+    match result {
+        Ok(0) => {}
+        Ok(count) => debug!(count, "{what}"),
+        Err(error) => warn!(%error, "cannot {what}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_kept_references_have_a_day() {
+        let day = |name: &str| RefName::new(name).ok().and_then(|name| kept_on(&name).map(<[u8]>::to_vec));
+        assert_eq!(day("refs/gitsync/kept/20260101/00"), Some(b"20260101".to_vec()));
+        for other in ["refs/gitsync/kept/2026/00", "refs/gitsync/other/20260101/00", "refs/heads/20260101"] {
+            assert_eq!(day(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! What an embedder may set of the engine, and what holds if it does not.
+
+use std::time::Duration;
+
+/// The limits and rhythms of the engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineOptions {
+    /// How many jobs one worker runs at once. Default: 2.
+    pub concurrency: usize,
+    /// How long a lease lasts without a heartbeat, by this process's own clock when the queue is away. Default: 60 s, as the
+    /// queue's.
+    pub lease: Duration,
+    /// How often leases are extended. Default: 15 s, a quarter of a lease.
+    pub heartbeat_interval: Duration,
+    /// How often a worker asks whether its jobs were cancelled. Default: 1 s.
+    pub cancel_poll_interval: Duration,
+    /// How long one attempt may take. Default: 30 minutes. The queue's deadline should not be shorter.
+    pub task_time_limit: Duration,
+    /// The pauses before the second and later attempts; there are as many retries as pauses. Default: 60, 120, 240 s.
+    pub retry_delays: Vec<Duration>,
+    /// How long a repository waits between two syncs, unless it has an interval of its own. Default: 1 hour.
+    pub sync_interval: Duration,
+    /// The longest wait that repeated failures stretch an interval to. Default: 1 day.
+    pub sync_interval_max: Duration,
+    /// How many due repositories one scan of the scheduler turns into tasks. Default: 500.
+    pub schedule_batch: usize,
+    /// How often the scheduler looks for due repositories. Default: 5 s.
+    pub schedule_interval: Duration,
+    /// How often the janitor looks around. Default: 60 s.
+    pub janitor_interval: Duration,
+    /// How long overwritten and deleted tips are kept. Default: 90 days.
+    pub kept_retention: Duration,
+    /// How long finished tasks and the log of references are kept. Default: 90 days.
+    pub log_retention: Duration,
+    /// How long an unused temporary directory is left alone. Default: 1 day, longer than any task may take.
+    pub temporary_retention: Duration,
+    /// The most bytes an upstream may send in one response. Default: 8 GiB.
+    pub max_response_bytes: u64,
+    /// The most bytes of one pack. Default: 8 GiB.
+    pub max_pack_bytes: u64,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_secs(24 * 3600);
+        EngineOptions {
+            concurrency: 2,
+            lease: Duration::from_secs(60),
+            heartbeat_interval: Duration::from_secs(15),
+            cancel_poll_interval: Duration::from_secs(1),
+            task_time_limit: Duration::from_secs(30 * 60),
+            retry_delays: [60, 120, 240].map(Duration::from_secs).to_vec(),
+            sync_interval: Duration::from_secs(3600),
+            sync_interval_max: DAY,
+            schedule_batch: 500,
+            schedule_interval: Duration::from_secs(5),
+            janitor_interval: Duration::from_secs(60),
+            kept_retention: 90 * DAY,
+            log_retention: 90 * DAY,
+            temporary_retention: DAY,
+            max_response_bytes: 8 << 30,
+            max_pack_bytes: 8 << 30,
+        }
+    }
+}

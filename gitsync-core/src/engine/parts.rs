@@ -1,0 +1,68 @@
+//! What all roles of the engine share.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use super::disk::Storage;
+use super::options::EngineOptions;
+use super::steps::StepHook;
+use crate::backend::GitBackend;
+use crate::clock::Clock;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::StorageName;
+use crate::queue::{JobQueue, NewJob};
+use crate::source::SourcePolicy;
+use crate::store::Store;
+use crate::transport::Transport;
+
+/// The parts an engine is put together from.
+pub(crate) struct Parts {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) queue: Arc<dyn JobQueue>,
+    pub(crate) backend: Arc<dyn GitBackend>,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) steps: Arc<dyn StepHook>,
+    pub(crate) policy: SourcePolicy,
+    pub(crate) storages: BTreeMap<StorageName, Storage>,
+    pub(crate) options: EngineOptions,
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parts")
+            .field("store", &self.store)
+            .field("queue", &self.queue)
+            .field("backend", &self.backend)
+            .field("storages", &self.storages)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Parts {
+    /// Returns a storage that this process serves.
+    pub(crate) fn storage(&self, name: &StorageName) -> Result<&Storage> {
+        self.storages.get(name).ok_or_else(|| {
+            Error::new(ErrorKind::Unavailable, "this process does not serve the repository's storage")
+                .with("storage", name)
+        })
+    }
+
+    /// Puts jobs into the queue and notes that in the store. What fails here the outbox makes good.
+    pub(crate) async fn dispatch(&self, jobs: &[NewJob]) -> Result<()> {
+        for jobs in jobs.chunks(crate::queue::MAX_BATCH) {
+            self.queue.enqueue(jobs).await?;
+            let ids: Vec<_> = jobs.iter().map(|job| job.id).collect();
+            self.store.mark_enqueued(&ids).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs file work on a thread that may block.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::new(ErrorKind::Internal, "file work ended abnormally").caused_by(error))?
+}

@@ -1,0 +1,127 @@
+//! Cloning: a sync into an empty directory that is published when it is whole.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::record::Books;
+use super::sync::as_plan_baseline;
+use super::{Attempt, Done};
+use crate::backend::{Head, InitOptions, LocalRefs, RefEdit, Resolved};
+use crate::engine::disk::{Manifest, Unpublished, adopt_objects, publish_new, replace_published};
+use crate::engine::parts::blocking;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{ObjectId, RefName};
+use crate::plan::{ObjectFacts, plan, policy_digest};
+use crate::source::SourceUrl;
+
+impl Attempt {
+    /// Clones, or goes on where an earlier attempt at this task had published. What is there and was cloned from the same
+    /// source is synced instead; what was cloned from another is left alone without force.
+    pub(super) async fn migrate(&self) -> Result<Done> {
+        let (parameters, repository) = (&self.started.task.parameters, &self.started.repository);
+        let source = parameters.source.as_ref().or(repository.source.as_ref());
+        let source = source.ok_or_else(|| {
+            Error::new(ErrorKind::InvalidInput, "the repository has no source to migrate from")
+                .hint("give a source_url")
+        })?;
+        match self.manifest().await? {
+            Some(manifest) if manifest.task == self.started.task.id => self.update_from(source).await,
+            Some(manifest) if !parameters.force => {
+                if manifest.source.as_ref() == Some(source) {
+                    return self.update_from(source).await;
+                }
+                let local = self.parts.backend.read_refs(&self.published).await?;
+                if local.refs.iter().any(|(name, _)| !name.is_reserved()) {
+                    return Err(Error::new(ErrorKind::Conflict, "the repository was cloned from another source")
+                        .hint("migrate with force to replace it"));
+                }
+                self.clone_from(source).await
+            }
+            _ => self.clone_from(source).await,
+        }
+    }
+
+    /// Clones a source and publishes the result, in place of what is there. A failed clone changes nothing; a successful
+    /// one carries over every old tip that the new clone does not have.
+    pub(super) async fn clone_from(&self, source: &SourceUrl) -> Result<Done> {
+        let mapping = self.mapping()?;
+        let upstream = self.list(source).await?;
+        let advertised = upstream.advertised;
+        let replaces = self.manifest().await?.is_some();
+
+        let initial = match &advertised.head {
+            Some(Head::Branch(name)) if !name.is_reserved() => name.clone(),
+            _ => RefName::branch("main")?,
+        };
+        let temporary = self.temporary().await?;
+        let options = InitOptions { bare: true, format: advertised.format, head: initial.clone() };
+        self.parts.backend.init(temporary.path(), &options).await?;
+        self.step("initialized").await?;
+
+        let baseline = self.parts.store.baseline(self.started.repository.id).await?;
+        let empty = LocalRefs { refs: Vec::new(), head: Head::Branch(initial), format: advertised.format };
+        let plan = plan(&mapping, &as_plan_baseline(&baseline), &empty, &advertised)?;
+        self.fetch(temporary.path(), &upstream.source, &plan).await?;
+        self.step("fetched").await?;
+
+        let carried = if replaces { self.carry_over(temporary.path()).await? } else { Vec::new() };
+        let facts = self.object_facts(temporary.path(), &plan).await?;
+        // What is kept was decided by what the old directory has, not by what was recorded of it.
+        let nothing_more = ObjectFacts { missing: plan.at_risk.iter().map(|risk| risk.old).collect(), ..facts.clone() };
+        let mut change = plan.publish(&nothing_more, &self.parts.clock.now().utc_day())?;
+        change.edits.extend(carried);
+        self.parts.backend.update_refs(temporary.path(), change, Box::new(Unpublished)).await?;
+        self.step("references written").await?;
+
+        self.publish(temporary.path(), source, replaces).await?;
+        self.step("published").await?;
+        let policy = policy_digest(Some(source), &mapping);
+        let books = Books::new(&mapping, plan, facts, baseline, &advertised, &empty.head);
+        self.record(Books { full: true, policy, source: Some(source.clone()), ..books }).await
+    }
+
+    /// Makes the clone's directory the repository.
+    async fn publish(&self, finished: &Path, source: &SourceUrl, replaces: bool) -> Result<()> {
+        let repository = self.started.repository.id;
+        let manifest = Manifest::new(repository, self.started.task.id, Some(source.clone()));
+        let (storage, finished, published) = (self.storage.clone(), finished.to_owned(), self.published.clone());
+        let permit = self.permit().await?;
+        blocking(move || {
+            manifest.write(&finished)?;
+            if replaces {
+                replace_published(&permit, &storage, repository, &finished, &published)
+            } else {
+                publish_new(&permit, &finished, &published)
+            }
+        })
+        .await
+    }
+
+    /// Brings old tips that a new clone does not have into it, as kept references with their objects. Those that cannot be
+    /// read any more are passed over.
+    async fn carry_over(&self, clone: &Path) -> Result<Vec<RefEdit>> {
+        let Ok(old) = self.parts.backend.read_refs(&self.published).await else { return Ok(Vec::new()) };
+        let day = self.parts.clock.now().utc_day();
+        let mut keep: BTreeMap<RefName, ObjectId> = BTreeMap::new();
+        let tips = old.refs.iter().filter(|(name, _)| name.is_branch() || name.is_tag());
+        let tips: Vec<ObjectId> = tips.map(|(_, id)| *id).collect();
+        for id in self.missing(clone, &tips).await? {
+            keep.insert(RefName::new(format!("refs/gitsync/kept/{day}/{id}"))?, id);
+        }
+        keep.extend(old.refs.iter().filter(|(name, _)| name.is_reserved()).cloned());
+        let ids: Vec<ObjectId> = keep.values().copied().collect();
+        if !self.missing(clone, &ids).await?.is_empty() {
+            let (from, to) = (self.published.clone(), clone.to_owned());
+            blocking(move || adopt_objects(&from, &to)).await?;
+        }
+        let lost = self.missing(clone, &ids).await?;
+        let keep = keep.into_iter().filter(|(_, id)| !lost.contains(id));
+        Ok(keep.map(|(name, id)| RefEdit { name, old: None, new: Some(id) }).collect())
+    }
+
+    async fn missing(&self, directory: &Path, ids: &[ObjectId]) -> Result<Vec<ObjectId>> {
+        let resolved = self.parts.backend.resolve(directory, ids).await?;
+        let missing = ids.iter().zip(resolved).filter(|(_, found)| *found == Resolved::Missing);
+        Ok(missing.map(|(id, _)| *id).collect())
+    }
+}

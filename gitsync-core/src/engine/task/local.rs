@@ -1,0 +1,63 @@
+//! What an attempt looks up and sets up on its own disk.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::Attempt;
+use crate::engine::disk::Manifest;
+use crate::engine::parts::blocking;
+use crate::error::Result;
+
+/// A directory that goes when its attempt ends, unless it was published, which moves it away.
+pub(super) struct Temporary(PathBuf);
+
+impl Temporary {
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // What cannot be removed now, or after a crash, is left to the janitor.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+impl Attempt {
+    /// Makes this attempt's own directory, outside of what is published.
+    pub(super) async fn temporary(&self) -> Result<Temporary> {
+        let path = self.storage.temporary(self.started.task.id, self.started.work.fence);
+        let temporary = Temporary(path.clone());
+        blocking(move || Ok(fs::create_dir_all(path)?)).await?;
+        Ok(temporary)
+    }
+
+    /// Reads what the published directory says of itself; `None` if nothing of ours is there.
+    pub(super) async fn manifest(&self) -> Result<Option<Manifest>> {
+        let published = self.published.clone();
+        blocking(move || Manifest::read(&published)).await
+    }
+
+    /// Tells whether an earlier attempt at this task got as far as publishing.
+    pub(super) async fn is_published_by_this_task(&self) -> Result<bool> {
+        Ok(self.manifest().await?.is_some_and(|manifest| manifest.task == self.started.task.id))
+    }
+
+    /// Adds up the sizes of the repository's files.
+    pub(super) async fn size_on_disk(&self) -> Result<i64> {
+        let published = self.published.clone();
+        blocking(move || Ok(i64::try_from(size_of_tree(&published)?).unwrap_or(i64::MAX))).await
+    }
+}
+
+fn size_of_tree(directory: &Path) -> Result<u64> {
+    let mut total = 0;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        // A file that vanishes meanwhile (git's own upkeep, by hand) counts nothing.
+        let Ok(metadata) = entry.metadata() else { continue };
+        total += if metadata.is_dir() { size_of_tree(&entry.path()).unwrap_or(0) } else { metadata.len() };
+    }
+    Ok(total)
+}

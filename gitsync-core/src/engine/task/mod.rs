@@ -1,0 +1,134 @@
+//! One attempt at a task: what each kind does, step by step.
+
+mod clone;
+mod delete;
+mod initialize;
+mod local;
+mod progress;
+mod record;
+mod sync;
+mod upstream;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use self::progress::ProgressReporter;
+use super::disk::{DiskFence, FenceGuard, Storage, remove_stale_locks, replay_journal};
+use super::parts::{Parts, blocking};
+use crate::backend::CallContext;
+use crate::cancel::Cancellation;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Layout, TaskKind};
+use crate::plan::{MirrorKind, RefMapping};
+use crate::rules::Completion;
+use crate::store::{Recording, StartedWork};
+use crate::transport::CallLimits;
+
+/// What a completed attempt has to be finished with.
+#[derive(Debug)]
+pub(crate) enum Done {
+    /// The books of the repository.
+    Books(Box<Completion>, Recording),
+    /// The repository is gone, and its rows with it.
+    Purged,
+}
+
+/// One attempt at a task that was started.
+pub(crate) struct Attempt {
+    parts: Arc<Parts>,
+    started: StartedWork,
+    storage: Storage,
+    fence: DiskFence,
+    published: PathBuf,
+    context: CallContext,
+    progress: Arc<ProgressReporter>,
+}
+
+impl Attempt {
+    /// Prepares an attempt.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] if this process does not serve the storage.
+    pub(crate) fn new(parts: Arc<Parts>, started: StartedWork, cancellation: Cancellation) -> Result<Self> {
+        let storage = parts.storage(&started.repository.storage)?.clone();
+        let progress = Arc::new(ProgressReporter::new());
+        let limits = CallLimits {
+            cancellation,
+            deadline: Instant::now() + parts.options.task_time_limit,
+            max_response_bytes: parts.options.max_response_bytes,
+        };
+        let transport = Arc::clone(&parts.transport);
+        Ok(Attempt {
+            fence: storage.fence(started.repository.id),
+            published: storage.published(&started.repository, &started.organisation),
+            context: CallContext { transport, limits, progress: Arc::clone(&progress) as _ },
+            parts,
+            started,
+            storage,
+            progress,
+        })
+    }
+
+    /// Does what the task says, reporting progress meanwhile.
+    pub(crate) async fn run(&self) -> Result<Done> {
+        let work = async {
+            self.take_over().await?;
+            match self.started.task.kind {
+                TaskKind::Initialize => self.initialize().await,
+                TaskKind::Migrate => self.migrate().await,
+                TaskKind::Sync => self.sync().await,
+                TaskKind::Delete => self.delete().await,
+                TaskKind::Maintain => Err(unsupported("upkeep is not there yet")),
+            }
+        };
+        tokio::select! {
+            done = work => done,
+            never = self.progress.report(&self.parts, self.started.work) => never,
+        }
+    }
+
+    /// Raises the fence on disk, so that nothing an earlier worker still does here is published, and ends what a crash
+    /// left half-done.
+    async fn take_over(&self) -> Result<()> {
+        let (fence, number) = (self.fence.clone(), self.started.work.fence);
+        let (storage, repository) = (self.storage.clone(), self.started.repository.id);
+        let published = self.published.clone();
+        blocking(move || {
+            fence.raise(number)?;
+            let permit = fence.hold(number)?;
+            replay_journal(&permit, &storage, repository)?;
+            remove_stale_locks(&permit, &published)
+        })
+        .await?;
+        self.step("taken over").await
+    }
+
+    /// Takes the right to publish: local file work only while it is held.
+    async fn permit(&self) -> Result<FenceGuard> {
+        let (fence, number) = (self.fence.clone(), self.started.work.fence);
+        blocking(move || fence.hold(number)).await
+    }
+
+    /// Marks a place where the process may die, and stops if the task is to stop.
+    async fn step(&self, name: &'static str) -> Result<()> {
+        self.parts.steps.reached(name).await;
+        self.context.limits.check()
+    }
+
+    /// Returns which references the repository takes from upstream.
+    fn mapping(&self) -> Result<RefMapping> {
+        let kind = match self.started.repository.layout {
+            Layout::Mirror => MirrorKind::Mirror,
+            Layout::Bare => MirrorKind::Bare,
+            Layout::Regular => {
+                return Err(unsupported("a repository with a working tree cannot follow an upstream yet"));
+            }
+        };
+        Ok(RefMapping { kind, exclude: self.started.repository.exclude_refs.clone() })
+    }
+}
+
+fn unsupported(message: &str) -> Error {
+    Error::new(ErrorKind::Unsupported, message)
+}

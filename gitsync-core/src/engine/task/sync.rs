@@ -1,0 +1,208 @@
+//! Bringing a published repository in step with its upstream.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use super::record::Books;
+use super::upstream::Upstream;
+use super::{Attempt, Done};
+use crate::backend::{AdvertisedRef, Advertisement, FetchRequest, Fetched, Head, LocalRefs, Resolved};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{ObjectId, RecordedRef};
+use crate::plan::{
+    Baseline, Digest, ObjectFacts, RefMapping, ShrinkVerdict, SyncPlan, judge_shrinking, plan, policy_digest,
+    refs_digest,
+};
+use crate::rules::Completion;
+use crate::source::SourceUrl;
+use crate::store::Recording;
+
+impl Attempt {
+    /// Syncs; a repository of which nothing is published yet is cloned or initialized instead.
+    pub(super) async fn sync(&self) -> Result<Done> {
+        let source = self.started.repository.source.as_ref();
+        match (self.manifest().await?, source) {
+            (None, Some(source)) => self.clone_from(source).await,
+            (None, None) => self.initialize().await,
+            (Some(_), Some(source)) => self.update_from(source).await,
+            (Some(_), None) => self.record_pushed().await,
+        }
+    }
+
+    /// Brings what is published in step with a source.
+    pub(super) async fn update_from(&self, source: &SourceUrl) -> Result<Done> {
+        let mapping = self.mapping()?;
+        let upstream = self.list(source).await?;
+        let local = self.parts.backend.read_refs(&self.published).await?;
+        let policy = policy_digest(Some(source), &mapping);
+        self.update(source, mapping, upstream, local, policy).await
+    }
+
+    /// Records what was pushed into a repository that has no upstream: it is its own.
+    async fn record_pushed(&self) -> Result<Done> {
+        let mapping = self.mapping()?;
+        let local = self.parts.backend.read_refs(&self.published).await?;
+        let refs = local.refs.iter().map(|(name, id)| AdvertisedRef { name: name.clone(), id: *id, peeled: None });
+        let advertised = Advertisement {
+            refs: refs.filter(|r| mapping.takes(&r.name)).collect(),
+            head: Some(local.head.clone()),
+            format: local.format,
+            refused_names: 0,
+        };
+        let policy = policy_digest(None, &mapping);
+        if let Some(done) = self.unchanged(&mapping, &advertised, &local, policy).await? {
+            return Ok(done);
+        }
+        let baseline = self.parts.store.baseline(self.started.repository.id).await?;
+        let plan = plan(&mapping, &as_plan_baseline(&baseline), &local, &advertised)?;
+        let facts = self.object_facts(&self.published, &plan).await?;
+        let books = Books::new(&mapping, plan, facts, baseline, &advertised, &local.head);
+        self.record(Books { full: !self.is_trusted(policy), policy, ..books }).await
+    }
+
+    async fn update(
+        &self,
+        source: &SourceUrl,
+        mapping: RefMapping,
+        upstream: Upstream,
+        local: LocalRefs,
+        policy: Digest,
+    ) -> Result<Done> {
+        let advertised = upstream.advertised;
+        if let Some(done) = self.unchanged(&mapping, &advertised, &local, policy).await? {
+            return Ok(done);
+        }
+        let baseline = self.parts.store.baseline(self.started.repository.id).await?;
+        self.check_shrinking(&mapping, &baseline, &advertised)?;
+
+        let plan = plan(&mapping, &as_plan_baseline(&baseline), &local, &advertised)?;
+        let fetched = self.fetch(&self.published, &upstream.source, &plan).await?;
+        self.step("fetched").await?;
+        let facts = self.object_facts(&self.published, &plan).await?;
+        let change = plan.publish(&facts, &self.parts.clock.now().utc_day())?;
+        if !change.edits.is_empty() || change.head.is_some() {
+            let permit = self.permit().await?;
+            self.parts.backend.update_refs(&self.published, change, Box::new(permit)).await?;
+        }
+        self.step("references published").await?;
+
+        let books = Books::new(&mapping, plan, facts, baseline, &advertised, &local.head);
+        let full = !self.is_trusted(policy);
+        self.record(Books { full, policy, source: Some(source.clone()), fresh_packs: fetched.packs, ..books }).await
+    }
+
+    /// Finishes at once if upstream, disk and records agree by their digests, and the recorded tips are really there.
+    async fn unchanged(
+        &self,
+        mapping: &RefMapping,
+        advertised: &Advertisement,
+        local: &LocalRefs,
+        policy: Digest,
+    ) -> Result<Option<Done>> {
+        let head = advertised.head.as_ref().unwrap_or(&local.head);
+        let upstream = refs_digest(mapping, advertised.refs.iter().map(|r| (&r.name, &r.id)), head);
+        let on_disk = refs_digest(mapping, local.refs.iter().map(|(name, id)| (name, id)), &local.head);
+        if !self.is_trusted(policy) || self.started.baseline_digest != Some(upstream) || on_disk != upstream {
+            return Ok(None);
+        }
+        let tips: Vec<_> = local.refs.iter().map(|(_, id)| *id).collect();
+        if self.parts.backend.resolve(&self.published, &tips).await?.contains(&Resolved::Missing) {
+            return Ok(None);
+        }
+        let repository = &self.started.repository;
+        let books = Completion {
+            source: None,
+            default_branch: repository.default_branch.clone(),
+            last_commit: repository.last_commit,
+            total_commits: repository.total_commits,
+            recorded_refs: repository.recorded_refs,
+            size_bytes: repository.size_bytes,
+            commits_synced: 0,
+            changed: false,
+            synced: true,
+        };
+        let digests =
+            Recording { baseline_digest: Some(upstream), policy_digest: Some(policy), ..Recording::default() };
+        Ok(Some(Done::Books(Box::new(books), digests)))
+    }
+
+    /// Tells whether the records can be built upon: no task broke off while recording, and the policy is still the same.
+    pub(super) fn is_trusted(&self, policy: Digest) -> bool {
+        !self.started.was_recording && self.started.policy_digest == Some(policy)
+    }
+
+    fn check_shrinking(
+        &self,
+        mapping: &RefMapping,
+        baseline: &[RecordedRef],
+        advertised: &Advertisement,
+    ) -> Result<()> {
+        let recorded = baseline.iter().filter(|recorded| mapping.takes(&recorded.name)).count();
+        let is_history = |r: &&AdvertisedRef| (r.name.is_branch() || r.name.is_tag()) && mapping.takes(&r.name);
+        let advertised = advertised.refs.iter().filter(is_history).count();
+        let (first_seen, accept) = (self.started.repository.shrank_at, self.started.task.parameters.accept_shrink);
+        match judge_shrinking(recorded, advertised, first_seen, accept, self.parts.clock.now()) {
+            ShrinkVerdict::Normal | ShrinkVerdict::Accepted => Ok(()),
+            ShrinkVerdict::Suspicious { since } => {
+                Err(Error::new(ErrorKind::UpstreamShrank, "the upstream lost most of its branches and tags")
+                    .with("recorded", recorded)
+                    .with("advertised", advertised)
+                    .with("since", since)
+                    .hint("nothing was pruned; if it stays so for an hour it is believed, or sync with accept_shrink"))
+            }
+        }
+    }
+
+    /// Fetches what a plan wants.
+    pub(super) async fn fetch(
+        &self,
+        directory: &std::path::Path,
+        source: &SourceUrl,
+        plan: &SyncPlan,
+    ) -> Result<Fetched> {
+        if plan.wants.is_empty() {
+            return Ok(Fetched::default());
+        }
+        self.progress.phase("fetching");
+        let request = FetchRequest {
+            source: source.clone(),
+            wants: plan.wants.clone(),
+            max_pack_bytes: self.parts.options.max_pack_bytes,
+        };
+        self.parts.backend.fetch(directory, &request, &self.context).await
+    }
+
+    /// Finds out which moves are fast-forwards and which old tips are still there.
+    pub(super) async fn object_facts(&self, directory: &std::path::Path, plan: &SyncPlan) -> Result<ObjectFacts> {
+        let questions = plan.ancestry_questions();
+        let at_risk = plan.at_risk.iter().map(|risk| risk.old);
+        let ids: BTreeSet<ObjectId> = at_risk.chain(questions.iter().flat_map(|(old, new)| [*old, *new])).collect();
+        let ids: Vec<_> = ids.into_iter().collect();
+        let resolved = self.parts.backend.resolve(directory, &ids).await?;
+        let resolved: BTreeMap<_, _> = ids.into_iter().zip(resolved).collect();
+
+        let is_commit = |id: &ObjectId| resolved.get(id) == Some(&Resolved::Commit(*id));
+        let pairs: Vec<_> = questions.into_iter().filter(|(old, new)| is_commit(old) && is_commit(new)).collect();
+        let answers = self.parts.backend.is_ancestor(directory, &pairs, &self.context).await?;
+        let forwards = pairs.into_iter().zip(answers).filter(|(_, is_ancestor)| *is_ancestor);
+        Ok(ObjectFacts {
+            fast_forwards: forwards.map(|(pair, _)| pair).collect(),
+            missing: resolved.into_iter().filter(|(_, found)| *found == Resolved::Missing).map(|(id, _)| id).collect(),
+        })
+    }
+}
+
+/// Returns the recorded references as a plan compares them.
+pub(super) fn as_plan_baseline(recorded: &[RecordedRef]) -> Baseline {
+    recorded.iter().map(|recorded| (recorded.name.clone(), recorded.id)).collect()
+}
+
+/// Returns the ids that occur, each once.
+pub(super) fn unique(ids: impl IntoIterator<Item = ObjectId>) -> Vec<ObjectId> {
+    let ids: HashSet<ObjectId> = ids.into_iter().collect();
+    ids.into_iter().collect()
+}
+
+/// Returns where `HEAD` is after a sync: where upstream says, or where it was.
+pub(super) fn head_after(plan: &SyncPlan, before: &Head) -> Head {
+    plan.head.clone().unwrap_or_else(|| before.clone())
+}

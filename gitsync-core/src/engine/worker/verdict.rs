@@ -1,0 +1,100 @@
+//! What an error means for the task and for its job: pure.
+
+use std::time::Duration;
+
+use super::leases::Ending;
+use crate::clock::Timestamp;
+use crate::engine::options::EngineOptions;
+use crate::error::{Error, ErrorKind};
+use crate::model::{Repository, StoredError, TaskKind};
+use crate::queue::JobOutcome;
+use crate::rules::Outcome;
+use crate::store::StartedWork;
+
+/// The longest time a host is left alone because it asked for that.
+const MAX_HOST_PAUSE: Duration = Duration::from_secs(24 * 3600);
+
+/// How long a host that asks for a pause without saying for how long is left alone.
+const DEFAULT_HOST_PAUSE: Duration = Duration::from_secs(60);
+
+/// How long a task waits that a database or a file lock kept from working; that costs no attempt.
+const UNAVAILABLE_PAUSE: Duration = Duration::from_secs(10);
+
+/// How an attempt is to be ended in the store and in the queue.
+#[derive(Debug)]
+pub(super) struct Verdict {
+    pub(super) task: Outcome,
+    pub(super) job: JobOutcome,
+    pub(super) next_sync_at: Option<Timestamp>,
+}
+
+/// Decides how a failed attempt ends; `None` if another worker has the job, so that nothing may be written.
+pub(super) fn verdict(
+    started: &StartedWork,
+    error: &Error,
+    ending: Option<Ending>,
+    attempt: u32,
+    options: &EngineOptions,
+    now: Timestamp,
+) -> Option<Verdict> {
+    let retry = |pause: Duration, spent: bool, block_host_until: Option<Timestamp>| {
+        let at = now.after(pause);
+        let task = Outcome::Retry { error: StoredError::from(error), at };
+        Some(Verdict { task, job: JobOutcome::Retry { at, spent, block_host_until }, next_sync_at: None })
+    };
+    match (ending, error.kind()) {
+        (Some(Ending::Lost), _) | (_, ErrorKind::LeaseLost) => return None,
+        (Some(Ending::Cancelled), ErrorKind::Cancelled) => {
+            let next_sync_at = next_sync_at(&started.repository, false, 0, options, now);
+            return Some(Verdict { task: Outcome::Cancelled, job: JobOutcome::Done, next_sync_at });
+        }
+        (Some(Ending::Shutdown), ErrorKind::Cancelled) => {
+            return Some(Verdict { task: Outcome::Released, job: JobOutcome::Released, next_sync_at: None });
+        }
+        (_, ErrorKind::Unavailable) => return retry(UNAVAILABLE_PAUSE, false, None),
+        (_, ErrorKind::RateLimited) => {
+            let pause = error.retry_after().unwrap_or(DEFAULT_HOST_PAUSE).min(MAX_HOST_PAUSE);
+            return retry(pause, false, Some(now.after(pause)));
+        }
+        _ => {}
+    }
+    let delays = &options.retry_delays;
+    let index = usize::try_from(attempt).unwrap_or(usize::MAX).saturating_sub(1);
+    match delays.get(index).filter(|_| error.is_retryable()) {
+        Some(delay) => retry(stretched(*delay, fastrand::f64() * 0.2), true, None),
+        // A deletion has been promised: it is tried for ever, at the last of the pauses.
+        None if started.task.kind == TaskKind::Delete => {
+            retry(delays.last().copied().unwrap_or(UNAVAILABLE_PAUSE), false, None)
+        }
+        None => {
+            let failures = started.repository.failures.saturating_add(1);
+            Some(Verdict {
+                task: Outcome::Failed(StoredError::from(error)),
+                job: JobOutcome::Done,
+                next_sync_at: next_sync_at(&started.repository, false, failures, options, now),
+            })
+        }
+    }
+}
+
+/// Returns when a repository is due again: after its interval, doubled for each failure in a row, give or take 5 %. One
+/// without a source is not scheduled.
+pub(super) fn next_sync_at(
+    repository: &Repository,
+    gets_source: bool,
+    failures: u32,
+    options: &EngineOptions,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    if (repository.source.is_none() && !gets_source) || repository.deleted_at.is_some() {
+        return None;
+    }
+    let interval = repository.sync_interval.unwrap_or(options.sync_interval);
+    let doubled = interval.saturating_mul(1_u32.checked_shl(failures).unwrap_or(u32::MAX));
+    let interval = doubled.min(options.sync_interval_max.max(interval));
+    Some(now.after(stretched(interval, fastrand::f64() * 0.1 - 0.05)))
+}
+
+fn stretched(duration: Duration, by: f64) -> Duration {
+    duration.mul_f64(1.0 + by)
+}
