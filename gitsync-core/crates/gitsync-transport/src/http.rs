@@ -1,0 +1,215 @@
+//! HTTP exchanges over pooled connections.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use gitsync_core::source::{Credentials, Scheme, SourcePolicy, SourceUrl, redact};
+use gitsync_core::transport::{CallLimits, HttpRequest, HttpResponse};
+use gitsync_core::{Error, ErrorKind, Result};
+use secrecy::ExposeSecret;
+use ureq::http::{HeaderValue, Request, header};
+use ureq::unversioned::transport::{Connector, RustlsConnector};
+use ureq::{Agent, AsSendBody, BodyReader, SendBody};
+
+use crate::answer;
+use crate::limits::{Guard, Meter, from_io, into_io};
+use crate::resolver::{GuardedResolver, Lookup};
+use crate::socket::SocketConnector;
+use crate::{NetOptions, NetTransport};
+
+/// Bodies up to this size are sent with their length: some servers cannot read chunks.
+const MAX_BUFFERED_BODY: u64 = 1024 * 1024;
+
+/// Creates the client all calls share, and with it the pool of connections.
+pub(crate) fn agent(policy: &Arc<SourcePolicy>, options: &NetOptions, lookup: Arc<Lookup>) -> Agent {
+    let config = Agent::config_builder()
+        .proxy(None)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .http_status_as_error(false)
+        .user_agent(options.user_agent.as_str())
+        .max_idle_connections(options.idle_connections)
+        .max_idle_connections_per_host(options.idle_connections_per_host)
+        // Packs are large, system calls are not free. Headers must fit with room to spare, or too large ones look like the end.
+        .input_buffer_size(64 * 1024)
+        .max_response_header_size(32 * 1024)
+        .build();
+    let connector = SocketConnector { timeout: options.connect_timeout }.chain(RustlsConnector::default());
+    let resolver = GuardedResolver::new(Arc::clone(policy), lookup, options.connect_timeout);
+    Agent::with_parts(config, connector, resolver)
+}
+
+/// Carries out one exchange with a source that has passed the policy.
+pub(crate) fn exchange(
+    transport: &NetTransport,
+    request: HttpRequest<'_>,
+    limits: &CallLimits,
+) -> Result<HttpResponse> {
+    let HttpRequest { source, suffix, headers, body } = request;
+    let authorization = authorization(transport, source)?;
+    let mut builder = Request::builder().uri(source.join_suffix(suffix));
+    for (name, value) in headers {
+        builder = builder.header(*name, *value);
+    }
+    let had_credentials = authorization.is_some();
+    if let Some(value) = authorization {
+        builder = builder.header(header::AUTHORIZATION, value);
+    }
+
+    let guard = Guard { limits: limits.clone(), idle: transport.options.idle_timeout };
+    let response = guard
+        .within(|| match body {
+            None => run(&transport.agent, builder.method("GET").body(())),
+            Some(body) => {
+                let builder = builder.method("POST");
+                let mut start = Vec::new();
+                Read::take(&mut *body, MAX_BUFFERED_BODY + 1).read_to_end(&mut start)?;
+                if start.len() as u64 <= MAX_BUFFERED_BODY {
+                    return run(&transport.agent, builder.body(start));
+                }
+                let mut whole = start.chain(body);
+                run(&transport.agent, builder.body(SendBody::from_reader(&mut whole)))
+            }
+        })
+        .map_err(|error| client_error(error, source))?;
+
+    let (parts, body) = response.into_parts();
+    let length = body.content_length();
+    let mut body = GuardedBody {
+        reader: body.into_reader(),
+        meter: Meter::new(limits),
+        guard,
+        source: source.clone(),
+        finished: false,
+    };
+    if !parts.status.is_success() {
+        return Err(answer::failure(parts.status, &parts.headers, source, suffix, had_credentials, SystemTime::now()));
+    }
+    if let Err(error) = body.meter.expect(length.unwrap_or(0)) {
+        body.finished = true;
+        return Err(error.with("url", source));
+    }
+    let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    Ok(HttpResponse { content_type: content_type.unwrap_or_default().to_owned(), body: Box::new(body) })
+}
+
+type ClientResult<T> = std::result::Result<T, ureq::Error>;
+
+fn run<B: AsSendBody>(
+    agent: &Agent,
+    request: ureq::http::Result<Request<B>>,
+) -> ClientResult<ureq::http::Response<ureq::Body>> {
+    agent.run(request?)
+}
+
+/// Asks for the credentials of a source and writes them as a header.
+fn authorization(transport: &NetTransport, source: &SourceUrl) -> Result<Option<HeaderValue>> {
+    if source.scheme() == Scheme::Http && !transport.options.credentials_in_clear {
+        return Ok(None);
+    }
+    let unusable = |hint: &str| {
+        Error::new(ErrorKind::Unauthenticated, "the configured credentials cannot be used for this source")
+            .with("url", source)
+            .hint(hint)
+    };
+    let text = match transport.credentials.credentials(source)? {
+        None => return Ok(None),
+        Some(Credentials::UserPassword { user, password }) => {
+            format!("Basic {}", BASE64.encode(format!("{user}:{}", password.expose_secret())))
+        }
+        Some(Credentials::Bearer(token)) => format!("Bearer {}", token.expose_secret()),
+        Some(_) => return Err(unusable("https sources take a user with a password or token, or a bearer token")),
+    };
+    let mut value =
+        HeaderValue::try_from(text).map_err(|_| unusable("the token contains characters no header can have"))?;
+    // Keeps the value out of the client's debug output.
+    value.set_sensitive(true);
+    Ok(Some(value))
+}
+
+/// Turns an error of the HTTP client into one of ours. Its text is of third parties.
+fn client_error(error: ureq::Error, source: &SourceUrl) -> Error {
+    let reason = redact(&error.to_string());
+    let new = |kind, message: &str| Error::new(kind, message).with("url", source).with("reason", &reason);
+    match error {
+        ureq::Error::Io(error) => io_error(&error, source),
+        ureq::Error::LargeResponseHeader(..) => {
+            new(ErrorKind::LimitExceeded, "the headers of the answer are too large")
+        }
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => {
+            new(ErrorKind::SourceUnreachable, "no secure connection is possible")
+        }
+        ureq::Error::Http(_) | ureq::Error::BadUri(_) => new(ErrorKind::Internal, "the request cannot be written"),
+        _ => new(ErrorKind::SourceUnreachable, "the exchange with the server failed"),
+    }
+}
+
+fn io_error(error: &io::Error, source: &SourceUrl) -> Error {
+    if let Some(error) = from_io(error) {
+        return if error.context().any(|(key, _)| key == "url") { error } else { error.with("url", source) };
+    }
+    let (message, hint) = match error.kind() {
+        io::ErrorKind::ConnectionRefused => ("the server refuses connections", "check host and port"),
+        io::ErrorKind::TimedOut => ("the server does not answer", "check host and port, and firewalls on the way"),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+            ("the server ended the connection early", "the server or the network is overloaded; it will be tried again")
+        }
+        // What rustls does not accept arrives so.
+        io::ErrorKind::InvalidData => ("no secure connection is possible", "check the certificate of the server"),
+        _ => ("the server cannot be reached", "check host and port, and the network of this machine"),
+    };
+    Error::new(ErrorKind::SourceUnreachable, message)
+        .with("url", source)
+        .with("reason", redact(&error.to_string()))
+        .hint(hint)
+}
+
+/// A response body under the limits of its call.
+struct GuardedBody {
+    reader: BodyReader<'static>,
+    meter: Meter,
+    guard: Guard,
+    source: SourceUrl,
+    /// Whether the connection has nothing left to give, be it by its end or by an error.
+    finished: bool,
+}
+
+impl Read for GuardedBody {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        // A stream that never pauses never waits, and waiting is where the limits are looked at.
+        let read =
+            self.guard.limits.check().map_err(into_io).and_then(|()| self.guard.within(|| self.reader.read(buffer)));
+        let counted = match read {
+            Ok(count) => self.meter.add(count as u64).map(|()| count).map_err(into_io),
+            Err(error) => Err(error),
+        };
+        self.finished = !matches!(counted, Ok(1..));
+        counted.map_err(|error| into_io(io_error(&error, &self.source)))
+    }
+}
+
+impl Drop for GuardedBody {
+    /// Reads what little may be left: a git client stops at the last packet, which comes before the end of the last chunk,
+    /// and a connection is used again only if its response was read to the end.
+    fn drop(&mut self) {
+        const LITTLE: usize = 16 * 1024;
+        if self.finished {
+            return;
+        }
+        self.guard.limits.deadline = self.guard.limits.deadline.min(Instant::now() + Duration::from_millis(50));
+        let mut left = LITTLE;
+        let mut buffer = [0; 4096];
+        while left > 0 {
+            match self.read(&mut buffer) {
+                Ok(0) | Err(_) => return,
+                Ok(count) => left = left.saturating_sub(count),
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The one way out to git upstreams.
+//!
+//! [`NetTransport`] is the [`Transport`] for real networks. Both engines get their bytes through it, so what it enforces
+//! holds for every clone and fetch:
+//!
+//! - **Policy.** A source is checked before anything happens, and every address its host resolves to before the connection is
+//!   made; the connection then goes to one of exactly those addresses. Proxies of the environment are ignored.
+//! - **Redirects** are never followed. They come back as
+//!   [`SourceRedirected`](gitsync_core::ErrorKind::SourceRedirected) with the new address of the repository and the status
+//!   (context `status`); whoever decides to follow it passes the policy again.
+//! - **Credentials** are asked for per call and sent to the host of the source only.
+//! - **Limits.** Cancellation, the deadline, and the idle limit end a call wherever it is, also while it resolves, connects or
+//!   waits for a byte. Responses are bounded.
+//!
+//! `http`, `https` and `file` sources work; files need the `git` program, which reads the upstream for us. `ssh` and `git`
+//! sources are answered with [`Unsupported`](gitsync_core::ErrorKind::Unsupported) for now.
+//!
+//! ```no_run
+//! use std::io::Read;
+//! use std::time::{Duration, Instant};
+//!
+//! use gitsync_core::source::{SourcePolicy, SourceUrl};
+//! use gitsync_core::transport::{CallLimits, HttpRequest, Transport};
+//! use gitsync_core::Cancellation;
+//! use gitsync_transport::{NetOptions, NetTransport};
+//!
+//! let transport = NetTransport::new(SourcePolicy::default(), NetOptions::default());
+//! let source: SourceUrl = "https://github.com/sharkdp/bat".parse()?;
+//! let limits = CallLimits {
+//!     cancellation: Cancellation::new(),
+//!     deadline: Instant::now() + Duration::from_secs(60),
+//!     max_response_bytes: 16 << 20,
+//! };
+//! let suffix = "/info/refs?service=git-upload-pack";
+//! let mut response = transport.http(HttpRequest { source: &source, suffix, headers: &[], body: None }, &limits)?;
+//! let mut listing = Vec::new();
+//! response.body.read_to_end(&mut listing)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod answer;
+mod file;
+mod http;
+mod limits;
+mod options;
+mod process;
+mod resolver;
+mod socket;
+
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use gitsync_core::source::{CredentialProvider, NoCredentials, Scheme, SourcePolicy, SourceUrl};
+use gitsync_core::transport::{CallLimits, Connection, HttpRequest, HttpResponse, Service, Transport};
+use gitsync_core::{Error, ErrorKind, Result};
+
+pub use options::NetOptions;
+
+/// Opens guarded byte streams to real upstreams. Cheap to clone; clones share one pool of connections.
+#[derive(Clone)]
+pub struct NetTransport {
+    policy: Arc<SourcePolicy>,
+    credentials: Arc<dyn CredentialProvider>,
+    options: NetOptions,
+    agent: ureq::Agent,
+}
+
+impl NetTransport {
+    /// Creates a transport that asks every upstream anonymously.
+    pub fn new(policy: SourcePolicy, options: NetOptions) -> Self {
+        let policy = Arc::new(policy);
+        let agent = http::agent(&policy, &options, Arc::new(resolver::system_lookup));
+        NetTransport { policy, credentials: Arc::new(NoCredentials), options, agent }
+    }
+
+    /// Sets who knows the credentials of sources.
+    #[must_use]
+    pub fn with_credentials(mut self, credentials: Arc<dyn CredentialProvider>) -> Self {
+        self.credentials = credentials;
+        self
+    }
+
+    /// Sets how host names become addresses, instead of the operating system's resolver. The policy judges its answers all
+    /// the same. The function may block; a call that ends meanwhile does not wait for it.
+    #[must_use]
+    pub fn with_lookup(mut self, lookup: impl Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync + 'static) -> Self {
+        self.agent = http::agent(&self.policy, &self.options, Arc::new(lookup));
+        self
+    }
+}
+
+impl fmt::Debug for NetTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NetTransport")
+            .field("policy", &self.policy)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Transport for NetTransport {
+    fn http(&self, request: HttpRequest<'_>, limits: &CallLimits) -> Result<HttpResponse> {
+        limits.check()?;
+        if !request.source.scheme().is_http() {
+            return Err(Error::new(ErrorKind::Unsupported, "only http and https sources are asked by HTTP")
+                .with("url", request.source));
+        }
+        self.policy.check_url(request.source)?;
+        http::exchange(self, request, limits)
+    }
+
+    fn connect(&self, url: &SourceUrl, service: Service, version: u8, limits: &CallLimits) -> Result<Connection> {
+        limits.check()?;
+        self.policy.check_url(url)?;
+        match url.scheme() {
+            Scheme::File => file::connect(self, url, service, version, limits),
+            Scheme::Ssh | Scheme::Git => {
+                Err(Error::new(ErrorKind::Unsupported, format!("{} sources are not supported yet", url.scheme()))
+                    .with("url", url)
+                    .hint("use the https address of the repository"))
+            }
+            Scheme::Http | Scheme::Https => {
+                Err(Error::new(ErrorKind::Unsupported, "http sources have no connection, only exchanges")
+                    .with("url", url))
+            }
+        }
+    }
+}

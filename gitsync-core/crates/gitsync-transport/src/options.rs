@@ -1,0 +1,46 @@
+//! What can be set about the way out.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Settings of a [`NetTransport`](crate::NetTransport).
+///
+/// ```
+/// use std::time::Duration;
+/// use gitsync_transport::NetOptions;
+///
+/// let options = NetOptions { idle_timeout: Duration::from_secs(10), ..NetOptions::default() };
+/// assert_eq!(options.connect_timeout, Duration::from_secs(10));
+/// ```
+#[derive(Clone, Debug)]
+pub struct NetOptions {
+    /// How long resolving a host may take, and then connecting to one of its addresses. 10 s.
+    pub connect_timeout: Duration,
+    /// How long an upstream may neither send nor take a byte. 30 s. Does not concern `file` sources, where a large repository
+    /// may be silent while its objects are counted.
+    pub idle_timeout: Duration,
+    /// The `User-Agent` header. It begins with `git/`, because some hosts show others a web page.
+    pub user_agent: String,
+    /// Whether credentials are sent over `http` too, where everybody on the way can read them. No.
+    pub credentials_in_clear: bool,
+    /// How many idle connections are kept per host. 4.
+    pub idle_connections_per_host: usize,
+    /// How many idle connections are kept in all. 64.
+    pub idle_connections: usize,
+    /// The git program that reads `file` sources: a path, or a name to look for in `PATH`. `git`.
+    pub git_program: PathBuf,
+}
+
+impl Default for NetOptions {
+    fn default() -> Self {
+        NetOptions {
+            connect_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(30),
+            user_agent: concat!("git/gitsync-", env!("CARGO_PKG_VERSION")).to_owned(),
+            credentials_in_clear: false,
+            idle_connections_per_host: 4,
+            idle_connections: 64,
+            git_program: PathBuf::from("git"),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Resolves host names, and lets nothing pass that the policy refuses.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use gitsync_core::source::{Host, SourcePolicy, redact};
+use gitsync_core::{Error, ErrorKind};
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::NextTimeout;
+
+use crate::limits::{from_io, into_io, on_a_thread};
+
+/// Turns a host name into addresses.
+pub(crate) type Lookup = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
+
+/// How long an answer is used again: long enough for the requests of one fetch, which would otherwise wait for the name
+/// server each.
+const REUSE: Duration = Duration::from_secs(10);
+/// How many answers are kept.
+const MAX_ANSWERS: usize = 256;
+/// How many addresses the HTTP client tries.
+const MAX_ADDRESSES: usize = 16;
+
+/// Asks the operating system.
+pub(crate) fn system_lookup(host: &str) -> io::Result<Vec<IpAddr>> {
+    Ok((host, 0).to_socket_addrs()?.map(|address| address.ip()).collect())
+}
+
+/// The resolver of the HTTP client. The addresses it returns have passed the policy and are the only ones connected to.
+pub(crate) struct GuardedResolver {
+    policy: Arc<SourcePolicy>,
+    lookup: Arc<Lookup>,
+    timeout: Duration,
+    answers: Mutex<HashMap<String, (Instant, Vec<IpAddr>)>>,
+}
+
+impl GuardedResolver {
+    pub(crate) fn new(policy: Arc<SourcePolicy>, lookup: Arc<Lookup>, timeout: Duration) -> Self {
+        GuardedResolver { policy, lookup, timeout, answers: Mutex::default() }
+    }
+
+    /// Returns all addresses of a host, checked.
+    fn addresses(&self, host: &Host) -> io::Result<Vec<IpAddr>> {
+        let addresses = match host {
+            Host::Domain(name) => self.look_up(name)?,
+            Host::Ipv4(address) => vec![IpAddr::V4(*address)],
+            Host::Ipv6(address) => vec![IpAddr::V6(*address)],
+        };
+        self.policy.check_addresses(host, &addresses).map_err(into_io)?;
+        Ok(addresses)
+    }
+
+    fn look_up(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+        let answers = || self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, addresses)) = answers().get(name)
+            && at.elapsed() < REUSE
+        {
+            return Ok(addresses.clone());
+        }
+        let lookup = Arc::clone(&self.lookup);
+        let owned = name.to_owned();
+        let addresses = on_a_thread(self.timeout, move || lookup(&owned)).map_err(|error| {
+            // Ended by the call's limits; anything else is the name server's answer.
+            if from_io(&error).is_some() {
+                return error;
+            }
+            into_io(
+                Error::new(ErrorKind::SourceUnreachable, "the host name cannot be resolved")
+                    .with("host", name)
+                    .with("reason", redact(&error.to_string()))
+                    .hint("check the spelling of the host"),
+            )
+        })?;
+        let mut answers = answers();
+        if answers.len() >= MAX_ANSWERS {
+            answers.clear();
+        }
+        answers.insert(name.to_owned(), (Instant::now(), addresses.clone()));
+        Ok(addresses)
+    }
+}
+
+impl Resolver for GuardedResolver {
+    fn resolve(&self, uri: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let host = Host::parse(uri.host().unwrap_or_default()).map_err(into_io)?;
+        let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+        let mut resolved = self.empty();
+        for address in self.addresses(&host)?.into_iter().take(MAX_ADDRESSES) {
+            resolved.push(SocketAddr::new(address, port));
+        }
+        Ok(resolved)
+    }
+}
+
+impl fmt::Debug for GuardedResolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GuardedResolver").finish_non_exhaustive()
+    }
+}
