@@ -9,6 +9,7 @@ pub mod cancel;
 pub mod clock;
 pub mod engine;
 pub mod error;
+pub mod memory;
 pub mod model;
 pub mod plan;
 pub mod queue;
