@@ -13,7 +13,7 @@ use crate::model::{
 };
 use crate::plan::{Digest, Movement, RefPattern};
 use crate::queue::NewJob;
-use crate::rules::{Outcome, Request, Requested};
+use crate::rules::{Archived, Outcome, Request, Requested};
 use crate::source::SourceUrl;
 use crate::state::{RepositoryStatus, TaskStatus};
 
@@ -141,7 +141,7 @@ pub struct Recording {
     pub removed: Vec<RefName>,
     /// The entries for the log.
     pub movements: Vec<Movement>,
-    /// One summary entry instead, for a first clone.
+    /// One summary entry instead of them, for a first clone.
     pub cloned_refs: Option<u64>,
     /// The digest of the references and `HEAD`.
     pub baseline_digest: Option<Digest>,
@@ -154,7 +154,8 @@ pub struct Recording {
 /// How long finished things are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// Tasks that ended before this are removed, but for the last one of each repository.
+    /// Tasks that ended before this are removed, but for the last one of each repository that has ended. What is left of a
+    /// deletion is removed too.
     pub tasks_before: Timestamp,
     /// Entries of the log before this are removed.
     pub ref_updates_before: Timestamp,
@@ -170,7 +171,12 @@ pub struct Retention {
 /// **All** calls may fail with [`Unavailable`](crate::ErrorKind::Unavailable), and then nothing was changed that the caller
 /// could rely on; **all** calls that name a record fail with [`NotFound`](crate::ErrorKind::NotFound) if it is not there;
 /// **all** calls that take a [`Work`] fail with [`LeaseLost`](crate::ErrorKind::LeaseLost) if its fence is not the
-/// repository's any more.
+/// repository's any more, and with [`Conflict`](crate::ErrorKind::Conflict) if the task has ended; **all** calls that take a
+/// slice refuse one that is longer than [`MAX_STORE_BATCH`] with [`InvalidInput`](crate::ErrorKind::InvalidInput), and
+/// **all** limits are cut to it. Filters name nothing: what they do not find is an empty page.
+///
+/// A repository that is being deleted is there for its tasks only: for who asks for it by name or id, edits, archives it or
+/// lists what is in it, it is `NotFound`.
 #[async_trait]
 pub trait Store: fmt::Debug + Send + Sync {
     /// Creates an organisation.
@@ -188,10 +194,11 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Lists organisations by id.
     async fn list_organisations(&self, page: &PageRequest) -> Result<Page<Organisation>>;
 
-    /// Creates a repository together with its first task.
+    /// Creates a repository together with its first task; see [`rules::create`](crate::rules::create).
     ///
     /// # Errors
-    /// `AlreadyExists` if the organisation has one of that name, without regard to case, also one that is being deleted.
+    /// `AlreadyExists` if the organisation has one of that name, without regard to case, also one that is being deleted, or
+    /// if there is a task of that id.
     async fn create_repository(&self, new: &NewRepository) -> Result<(Repository, SyncTask)>;
 
     /// Returns a repository, unless it is being deleted.
@@ -203,34 +210,41 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Lists repositories by id.
     async fn list_repositories(&self, filter: &RepositoryFilter, page: &PageRequest) -> Result<Page<Repository>>;
 
-    /// Changes what a user may change.
-    ///
-    /// # Errors
-    /// [`Conflict`](crate::ErrorKind::Conflict) if the repository is not at `version` any more.
+    /// Changes what a user may change; see [`rules::edit`](crate::rules::edit).
     async fn update_repository(&self, id: RepositoryId, version: i64, patch: &RepositoryPatch) -> Result<Repository>;
 
-    /// Requests a task; see [`rules::request`](crate::rules::request) for what becomes of it. A deletion hides the repository
-    /// and asks a running task to stop.
+    /// Sets a repository aside; see [`rules::archive`](crate::rules::archive).
+    async fn archive_repository(&self, id: RepositoryId) -> Result<Archived>;
+
+    /// Takes an archived repository back; see [`rules::unarchive`](crate::rules::unarchive).
+    async fn unarchive_repository(&self, id: RepositoryId) -> Result<Repository>;
+
+    /// Requests a task; see [`rules::request`](crate::rules::request) for what becomes of it, and of its repository.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if a new task would get the id of another one.
     async fn request_task(&self, repository: RepositoryId, request: &Request) -> Result<Requested>;
 
-    /// Turns repositories that are due into sync tasks, earliest first, at most `limit`; any number of callers may do so at
-    /// once. A repository with an unfinished task only gets a new due time.
+    /// Turns repositories that are due into sync tasks, earliest first, looking at `limit` repositories at most; any number
+    /// of callers may do so at once. See [`rules::due`](crate::rules::due). Returns the new tasks.
     async fn request_due(&self, limit: usize) -> Result<Vec<SyncTask>>;
 
     /// Cancels a task; see [`rules::cancel`](crate::rules::cancel).
     async fn cancel_task(&self, id: TaskId) -> Result<SyncTask>;
 
-    /// Returns a task.
+    /// Returns a task. The deletion of a repository is found here also after all else of it is gone.
     async fn task(&self, id: TaskId) -> Result<SyncTask>;
 
-    /// Lists tasks, newest first.
+    /// Lists tasks by id, from the highest: newest first. Those of repositories that are gone are left out.
     async fn list_tasks(&self, filter: &TaskFilter, page: &PageRequest) -> Result<Page<SyncTask>>;
 
-    /// Returns the jobs of tasks that are not in the queue yet, oldest first, at most `limit`. Held ones are left out.
+    /// Returns the jobs of waiting tasks that are not in the queue yet, by id of the task, at most `limit`. Held tasks are
+    /// left out. See [`rules::job`](crate::rules::job).
     async fn outbox(&self, limit: usize) -> Result<Vec<NewJob>>;
 
-    /// Notes that jobs are in the queue. Tasks that are gone are passed over.
-    async fn mark_enqueued(&self, tasks: &[TaskId]) -> Result<()>;
+    /// Notes that jobs, as [`outbox`](Store::outbox) returned them, are in the queue. One whose task is gone, or has another
+    /// job by now, is passed over: a request that changed the task meanwhile still has to reach the queue.
+    async fn mark_enqueued(&self, jobs: &[NewJob]) -> Result<()>;
 
     /// Starts a task at an epoch of its job; see [`rules::start`](crate::rules::start).
     async fn start_task(&self, task: TaskId, epoch: i64, attempt: u32) -> Result<StartedTask>;
@@ -248,10 +262,14 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// once.
     async fn record_commits(&self, work: Work, commits: &[Commit]) -> Result<()>;
 
-    /// Marks commits, at most [`MAX_STORE_BATCH`], as reached by no branch or tag any more.
+    /// Marks commits, at most [`MAX_STORE_BATCH`], as reached by no branch or tag any more. Unknown ones are passed over.
     async fn orphan_commits(&self, work: Work, commits: &[ObjectId]) -> Result<()>;
 
-    /// Ends an attempt; see [`rules::finish`](crate::rules::finish). The recording, if there is one, is written with it.
+    /// Ends an attempt; see [`rules::finish`](crate::rules::finish). The recording, if there is one, is written with it, and
+    /// replaces what is recorded of the branches and tags it names.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a recording with anything but a completion that knows its repository.
     async fn finish_task(
         &self,
         work: Work,
@@ -260,13 +278,13 @@ pub trait Store: fmt::Debug + Send + Sync {
         next_sync_at: Option<Timestamp>,
     ) -> Result<SyncTask>;
 
-    /// Ends a deletion: removes every row of the repository and keeps the task's id and outcome.
+    /// Ends a deletion: removes every row of the repository and keeps the task alone; see [`rules::purge`](crate::rules::purge).
     async fn purge_repository(&self, work: Work) -> Result<()>;
 
     /// Lists branches by name.
     async fn list_branches(&self, repository: RepositoryId, page: &PageRequest) -> Result<Page<Branch>>;
 
-    /// Lists commits, newest commit time first.
+    /// Lists commits, newest commit time first; those of one second in an order that never changes.
     async fn list_commits(
         &self,
         repository: RepositoryId,

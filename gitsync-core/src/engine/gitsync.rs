@@ -13,8 +13,9 @@ use crate::model::{
     RepositoryName, Slug, SourceType, StorageName, SyncTask, TaskId, TaskKind, TaskParameters,
 };
 use crate::queue::QueueStats;
-use crate::rules::{Request, job};
+use crate::rules::{Request, Requested, job};
 use crate::source::SourceUrl;
+use crate::state::TaskStatus;
 use crate::store::{CommitFilter, NewRepository, RepositoryFilter, RepositoryPatch, TaskFilter};
 
 /// A repository as a caller wishes it.
@@ -183,12 +184,7 @@ impl GitSync {
 
     /// Requests that a repository is deleted. It is hidden at once; its files and records go when the task is done.
     pub async fn delete_repository(&self, id: RepositoryId) -> Result<SyncTask> {
-        let task = self.request(id, TaskKind::Delete, TaskParameters::default()).await?;
-        if task.held {
-            // The running task was asked to stop; its worker learns of that sooner from the queue.
-            self.cancel_running_job(id).await;
-        }
-        Ok(task)
+        self.request(id, TaskKind::Delete, TaskParameters::default()).await
     }
 
     /// Returns a task.
@@ -244,16 +240,14 @@ impl GitSync {
     }
 
     async fn request(&self, id: RepositoryId, kind: TaskKind, parameters: TaskParameters) -> Result<SyncTask> {
-        let request = Request { kind, parameters, id: TaskId::generate(), now: self.parts.clock.now() };
-        let requested = self.parts.store.request_task(id, &request).await?;
-        let task = requested.task;
-        let is_waiting = !task.held && task.enqueued_at.is_none() && !task.status.is_terminal();
-        if is_waiting && task.started_at.is_none() && kind != TaskKind::Delete {
-            let repository = self.parts.store.repository(id).await?;
+        let request = Request { kind, parameters, id: TaskId::generate() };
+        let Requested { task, repository, stopping, .. } = self.parts.store.request_task(id, &request).await?;
+        if let Some(stopping) = stopping {
+            // Its worker would learn from the store only at the end.
+            let _ = self.parts.queue.cancel(&[stopping.id]).await;
+        }
+        if task.status == TaskStatus::Pending && !task.held && task.enqueued_at.is_none() {
             self.queue_now(&repository, &task).await;
-        } else if is_waiting {
-            // The row is hidden or its job is there already: the outbox knows what to do.
-            let _ = super::relay::relay_outbox(&self.parts, OUTBOX_BATCH).await;
         }
         Ok(task)
     }
@@ -265,24 +259,8 @@ impl GitSync {
         }
     }
 
-    async fn cancel_running_job(&self, id: RepositoryId) {
-        let filter = TaskFilter {
-            repository: Some(id),
-            status: Some(crate::state::TaskStatus::Running),
-            ..TaskFilter::default()
-        };
-        let Ok(page) = PageRequest::new(1, None) else { return };
-        if let Ok(running) = self.parts.store.list_tasks(&filter, &page).await {
-            let ids: Vec<_> = running.items.iter().map(|task| task.id).collect();
-            let _ = self.parts.queue.cancel(&ids).await;
-        }
-    }
-
     fn first_storage(&self) -> Result<StorageName> {
         let first = self.parts.storages.keys().next().cloned();
         first.ok_or_else(|| Error::new(ErrorKind::Internal, "an engine has at least one storage"))
     }
 }
-
-/// How many waiting tasks are queued along with one.
-const OUTBOX_BATCH: usize = 16;

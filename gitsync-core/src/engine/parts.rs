@@ -53,8 +53,7 @@ impl Parts {
     pub(crate) async fn dispatch(&self, jobs: &[NewJob]) -> Result<()> {
         for jobs in jobs.chunks(crate::queue::MAX_BATCH) {
             self.queue.enqueue(jobs).await?;
-            let ids: Vec<_> = jobs.iter().map(|job| job.id).collect();
-            self.store.mark_enqueued(&ids).await?;
+            self.store.mark_enqueued(jobs).await?;
         }
         Ok(())
     }

@@ -48,8 +48,10 @@ pub enum Outcome {
         error: StoredError,
         /// When to try again.
         at: Timestamp,
+        /// Whether the attempt counts; one that a host's rate limit ended does not.
+        spent: bool,
     },
-    /// It was given back unfinished.
+    /// It was given back unfinished; the attempt does not count.
     Released,
 }
 
@@ -67,6 +69,8 @@ pub struct Finished {
 
 /// Decides what the end of an attempt changes. `next_sync_at` is when the repository is due again, if it is scheduled.
 ///
+/// A task that was asked to stop is not tried again: what would have been another attempt is its cancellation.
+///
 /// # Errors
 /// [`ErrorKind::Conflict`] if the task is not running or its repository is not where the task put it.
 pub fn finish(
@@ -77,6 +81,10 @@ pub fn finish(
     next_sync_at: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<Finished> {
+    let outcome = match outcome {
+        Outcome::Retry { .. } | Outcome::Released if task.cancel_requested_at.is_some() => &Outcome::Cancelled,
+        other => other,
+    };
     let next_status = match outcome {
         Outcome::Completed(_) => TaskStatus::Completed,
         Outcome::Failed(_) => TaskStatus::Failed,
@@ -96,8 +104,8 @@ pub fn finish(
         Outcome::Failed(error) if error.kind == ErrorKind::UpstreamShrank => books.shrink(error, now)?,
         Outcome::Failed(error) => books.fail(error, next_sync_at)?,
         Outcome::Cancelled => restore(&mut books.repository, task.status_before.as_ref()),
-        Outcome::Retry { error, at } => books.retry(Some(error), *at),
-        Outcome::Released => books.retry(None, now),
+        Outcome::Retry { error, at, spent } => books.retry(Some(error), *at, *spent),
+        Outcome::Released => books.retry(None, now, false),
     }
     if next_status.is_terminal() {
         books.task.completed_at = Some(now);
@@ -173,11 +181,17 @@ impl Finished {
     }
 
     /// The task waits again. Its repository stays as it is, with the error shown, until no attempt is left.
-    fn retry(&mut self, error: Option<&StoredError>, at: Timestamp) {
+    fn retry(&mut self, error: Option<&StoredError>, at: Timestamp, spent: bool) {
         self.task.next_attempt_at = Some(at);
+        if !spent {
+            self.task.attempt = self.task.attempt.saturating_sub(1);
+        }
         if let Some(error) = error {
             self.task.error = Some(error.clone());
-            self.repository.error = Some(error.clone());
+            // Upkeep and deletion say nothing about the repository, and nothing would clear what they left there.
+            if self.repository.status.is_busy() {
+                self.repository.error = Some(error.clone());
+            }
         }
     }
 
@@ -263,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_retry_waits_while_the_repository_shows_the_error() {
-        let outcome = Outcome::Retry { error: error(ErrorKind::Timeout), at: LATER };
+        let outcome = Outcome::Retry { error: error(ErrorKind::Timeout), at: LATER, spent: true };
         let Finished { repository, task, .. } = end(&outcome, None);
         assert_eq!((task.status, task.next_attempt_at, task.completed_at), (TaskStatus::Pending, Some(LATER), None));
         assert_eq!(repository.status, RepositoryStatus::Mirroring);
@@ -279,7 +293,7 @@ mod tests {
 
     #[test]
     fn a_retry_takes_over_its_follow_up() {
-        let outcome = Outcome::Retry { error: error(ErrorKind::Timeout), at: LATER };
+        let outcome = Outcome::Retry { error: error(ErrorKind::Timeout), at: LATER, spent: true };
         let books = end(&outcome, Some(&held(TaskKind::Sync)));
         let weaker = books.follow_up.unwrap();
         assert_eq!((weaker.status, weaker.superseded_by), (TaskStatus::Cancelled, Some(books.task.id)));
@@ -295,6 +309,8 @@ mod tests {
         let upkeep = SyncTask { status: TaskStatus::Running, ..task(TaskKind::Maintain) };
         let after = |outcome| finish(&repository(), &upkeep, None, &outcome, Some(LATER), NOW).unwrap().repository;
         assert_eq!(after(Outcome::Completed(None)), repository());
+        let retry = Outcome::Retry { error: error(ErrorKind::DiskFull), at: LATER, spent: true };
+        assert_eq!(after(retry), repository());
         assert_eq!(after(Outcome::Failed(error(ErrorKind::DiskFull))), repository());
         assert_eq!(after(Outcome::Failed(error(ErrorKind::Corrupt))).status, RepositoryStatus::Failed);
     }
@@ -304,5 +320,25 @@ mod tests {
         let (repository, _) = at_work(TaskKind::Sync);
         let refused = finish(&repository, &task(TaskKind::Sync), None, &Outcome::Cancelled, None, NOW);
         assert_eq!(refused.unwrap_err().kind(), ErrorKind::Conflict);
+    }
+
+    #[test]
+    fn only_a_spent_attempt_counts() {
+        let retry = |spent| Outcome::Retry { error: error(ErrorKind::RateLimited), at: LATER, spent };
+        assert_eq!(end(&retry(true), None).task.attempt, 1);
+        assert_eq!(end(&retry(false), None).task.attempt, 0);
+        assert_eq!(end(&Outcome::Released, None).task.attempt, 0);
+    }
+
+    #[test]
+    fn a_task_that_was_asked_to_stop_is_not_tried_again() {
+        let (repository, task) = at_work(TaskKind::Sync);
+        let asked = SyncTask { cancel_requested_at: Some(NOW), ..task };
+        let retry = Outcome::Retry { error: error(ErrorKind::Timeout), at: LATER, spent: true };
+        for outcome in [retry, Outcome::Released] {
+            let books = finish(&repository, &asked, Some(&held(TaskKind::Delete)), &outcome, None, NOW).unwrap();
+            assert_eq!((books.task.status, books.repository.status), (TaskStatus::Cancelled, RepositoryStatus::Active));
+            assert_eq!(books.follow_up.map(|next| (next.status, next.held)), Some((TaskStatus::Pending, false)));
+        }
     }
 }

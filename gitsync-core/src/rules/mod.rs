@@ -3,16 +3,28 @@
 //! A store loads a repository and its unfinished tasks in a transaction, asks a rule, and writes what it says. So every
 //! store decides alike, and each rule is tested without a database.
 
+mod archive;
 mod cancel;
+mod create;
+mod due;
+mod edit;
 mod finish;
 #[cfg(test)]
 mod fixtures;
 mod job;
+mod purge;
 mod request;
 mod start;
+mod work;
 
+pub use archive::{Archived, archive, unarchive};
 pub use cancel::cancel;
+pub use create::create;
+pub use due::{DUE_AGAIN, Due, due, is_due};
+pub use edit::edit;
 pub use finish::{Completion, Finished, Outcome, finish};
 pub use job::{job, lane};
+pub use purge::purge;
 pub use request::{Disposition, Request, Requested, Unfinished, request};
 pub use start::{Start, start};
+pub use work::may_write;

@@ -1,8 +1,9 @@
 //! What becomes of a request for a task.
 
+use super::archive::check_not_deleted;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Layout, Progress, Repository, Strength, SyncTask, TaskId, TaskKind, TaskParameters};
+use crate::model::{Layout, Progress, Repository, RepositoryId, Strength, SyncTask, TaskId, TaskKind, TaskParameters};
 use crate::source::SourceUrl;
 use crate::state::{RepositoryStatus, TaskStatus};
 
@@ -15,8 +16,6 @@ pub struct Request {
     pub parameters: TaskParameters,
     /// The id of the task, should a new one come of it.
     pub id: TaskId,
-    /// When the request is made.
-    pub now: Timestamp,
 }
 
 /// The unfinished tasks of a repository: at most one of each.
@@ -39,13 +38,17 @@ pub enum Disposition {
     Returned,
 }
 
-/// The answer to a request: the task that does it, to be written unless it was only returned unchanged.
+/// The answer to a request: the rows to be written, and how they came about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requested {
-    /// The task.
+    /// The task that does what was asked for.
     pub task: SyncTask,
     /// How it came about.
     pub disposition: Disposition,
+    /// The repository: hidden, if it is to be deleted; with its new source, if nothing was ever cloned.
+    pub repository: Box<Repository>,
+    /// The running task that a deletion asks to stop. Its worker learns of it from the queue, which has to be told.
+    pub stopping: Option<Box<SyncTask>>,
 }
 
 /// Decides what becomes of a request.
@@ -53,39 +56,65 @@ pub struct Requested {
 /// At most one task of a repository waits and one runs. Against the waiting one a weaker request, or an equal one with the
 /// same parameters, changes nothing; a stronger or different one rewrites it in place. Against a running initialize,
 /// migrate or delete the same request is the same task; anything else becomes one follow-up, held until the runner ends.
+/// A deletion also hides the repository and asks the runner to stop.
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`] if the repository is being deleted; [`ErrorKind::Conflict`] if its state does not allow the
 /// request (archived; migrate without force, or initialize, where there is a clone); [`ErrorKind::InvalidInput`] for a
 /// migrate without a source.
-pub fn request(repository: &Repository, unfinished: Unfinished<'_>, request: &Request) -> Result<Requested> {
-    check_alive(repository, request)?;
+pub fn request(
+    repository: &Repository,
+    unfinished: Unfinished<'_>,
+    request: &Request,
+    now: Timestamp,
+) -> Result<Requested> {
+    check_open(repository, request)?;
+    let (task, disposition) = choose_task(repository, unfinished, request, now)?;
+    let mut repository = Box::new(repository.clone());
+    let mut stopping = None;
+    if request.kind == TaskKind::Delete {
+        repository.deleted_at.get_or_insert(now);
+        stopping = unfinished.running.filter(|running| running.kind != TaskKind::Delete).map(|running| {
+            let asked_at = running.cancel_requested_at.or(Some(now));
+            Box::new(SyncTask { cancel_requested_at: asked_at, ..running.clone() })
+        });
+    }
+    if request.kind == TaskKind::Migrate && !has_clone(&repository) && disposition != Disposition::Returned {
+        // Where nothing was ever cloned there is no other truth about the source to wait for.
+        repository.source = task.parameters.source.clone().or(repository.source);
+    }
+    Ok(Requested { task, disposition, repository, stopping })
+}
+
+fn choose_task(
+    repository: &Repository,
+    unfinished: Unfinished<'_>,
+    request: &Request,
+    now: Timestamp,
+) -> Result<(SyncTask, Disposition)> {
     if let Some(running) = unfinished.running
         && is_the_same_work(running, request)
     {
-        return Ok(Requested { task: running.clone(), disposition: Disposition::Returned });
+        return Ok((running.clone(), Disposition::Returned));
     }
     match unfinished.pending {
-        Some(pending) if is_covered(pending, request, repository) => Ok(return_pending(pending, request)),
+        Some(pending) if is_covered(pending, request, repository) => Ok((due_now(pending, now), Disposition::Returned)),
         Some(pending) => {
             check_precondition(repository, request)?;
-            Ok(Requested { task: rewritten(pending, request), disposition: Disposition::Rewritten })
+            Ok((rewritten(pending, request), Disposition::Rewritten))
         }
         None => {
             check_precondition(repository, request)?;
-            let task = new_task(repository, request, unfinished.running.is_some());
-            Ok(Requested { task, disposition: Disposition::Created })
+            Ok((new_task(repository.id, request, unfinished.running.is_some(), now), Disposition::Created))
         }
     }
 }
 
-fn check_alive(repository: &Repository, request: &Request) -> Result<()> {
+fn check_open(repository: &Repository, request: &Request) -> Result<()> {
     if request.kind == TaskKind::Delete {
         return Ok(());
     }
-    if repository.deleted_at.is_some() {
-        return Err(Error::new(ErrorKind::NotFound, "the repository does not exist").with("repository", repository.id));
-    }
+    check_not_deleted(repository)?;
     if repository.status == RepositoryStatus::Archived {
         return Err(Error::new(ErrorKind::Conflict, "the repository is archived")
             .with("repository", repository.id)
@@ -96,7 +125,7 @@ fn check_alive(repository: &Repository, request: &Request) -> Result<()> {
 
 /// Checks what the request needs of the repository's state as it is now.
 fn check_precondition(repository: &Repository, request: &Request) -> Result<()> {
-    let has_clone = repository.recorded_refs > 0;
+    let has_clone = has_clone(repository);
     match request.kind {
         TaskKind::Migrate if source_of(repository, &request.parameters).is_none() => {
             Err(Error::new(ErrorKind::InvalidInput, "a migrate needs a source").hint("give a source_url"))
@@ -114,6 +143,11 @@ fn check_precondition(repository: &Repository, request: &Request) -> Result<()> 
         }
         _ => Ok(()),
     }
+}
+
+/// Tells whether something was ever cloned; a repository without any reference counts as not existing.
+fn has_clone(repository: &Repository) -> bool {
+    repository.recorded_refs > 0
 }
 
 fn source_of<'a>(repository: &'a Repository, parameters: &'a TaskParameters) -> Option<&'a SourceUrl> {
@@ -143,14 +177,14 @@ fn is_covered(pending: &SyncTask, request: &Request, repository: &Repository) ->
     asked <= waiting && !other_source && !accepts_more
 }
 
-/// Returns the waiting task, due now: whoever asks by hand does not want to wait for a retry's pause.
-fn return_pending(pending: &SyncTask, request: &Request) -> Requested {
+/// Makes the waiting task due: whoever asks by hand does not want to wait for a retry's pause.
+fn due_now(pending: &SyncTask, now: Timestamp) -> SyncTask {
     let mut task = pending.clone();
-    if task.next_attempt_at.is_some_and(|at| at > request.now) {
-        task.next_attempt_at = Some(request.now);
+    if task.next_attempt_at.is_some_and(|at| at > now) {
+        task.next_attempt_at = Some(now);
         task.enqueued_at = None;
     }
-    Requested { task, disposition: Disposition::Returned }
+    task
 }
 
 /// Makes the waiting task do what is asked for. It keeps its id, its place and what its repository was before it began.
@@ -170,10 +204,10 @@ fn rewritten(pending: &SyncTask, request: &Request) -> SyncTask {
     }
 }
 
-pub(super) fn new_task(repository: &Repository, request: &Request, held: bool) -> SyncTask {
+pub(super) fn new_task(repository: RepositoryId, request: &Request, held: bool, now: Timestamp) -> SyncTask {
     SyncTask {
         id: request.id,
-        repository: repository.id,
+        repository,
         kind: request.kind,
         parameters: request.parameters.clone(),
         status: TaskStatus::Pending,
@@ -187,7 +221,7 @@ pub(super) fn new_task(repository: &Repository, request: &Request, held: bool) -
         next_attempt_at: None,
         cancel_requested_at: None,
         superseded_by: None,
-        created_at: request.now,
+        created_at: now,
         enqueued_at: None,
         started_at: None,
         completed_at: None,
@@ -201,12 +235,16 @@ mod tests {
     use super::*;
     use crate::rules::fixtures::{NOW, repository};
 
+    fn request(repository: &Repository, unfinished: Unfinished<'_>, asked: &Request) -> Result<Requested> {
+        super::request(repository, unfinished, asked, NOW)
+    }
+
     fn empty_repository() -> Repository {
         Repository { recorded_refs: 0, status: RepositoryStatus::Pending, ..repository() }
     }
 
     fn ask(kind: TaskKind) -> Request {
-        Request { kind, parameters: TaskParameters::default(), id: TaskId::generate(), now: NOW }
+        Request { kind, parameters: TaskParameters::default(), id: TaskId::generate() }
     }
 
     fn force() -> Request {
@@ -220,7 +258,7 @@ mod tests {
     }
 
     fn pending(asked: &Request) -> SyncTask {
-        new_task(&repository(), asked, false)
+        new_task(repository().id, asked, false, NOW)
     }
 
     fn running(asked: &Request) -> SyncTask {
@@ -350,5 +388,33 @@ mod tests {
         assert_eq!(kind(&archived, &ask(TaskKind::Sync)), Err(ErrorKind::Conflict));
         assert_eq!(kind(&archived, &ask(TaskKind::Delete)), created);
         assert_eq!(kind(&deleted, &ask(TaskKind::Sync)), Err(ErrorKind::NotFound));
+    }
+
+    #[test]
+    fn a_deletion_hides_the_repository_and_stops_the_runner() {
+        let runner = running(&ask(TaskKind::Sync));
+        let answer = request(&repository(), runs(&runner), &ask(TaskKind::Delete)).unwrap();
+        assert_eq!((answer.disposition, answer.task.held), (Disposition::Created, true));
+        assert_eq!(answer.repository.deleted_at, Some(NOW));
+        assert_eq!(answer.stopping.unwrap().cancel_requested_at, Some(NOW));
+
+        let deleting = running(&ask(TaskKind::Delete));
+        let earlier = Repository { deleted_at: Some(Timestamp::from_secs(1)), ..repository() };
+        let again = request(&earlier, runs(&deleting), &ask(TaskKind::Delete)).unwrap();
+        assert_eq!((again.task.id, again.stopping), (deleting.id, None), "a deletion does not stop itself");
+        assert_eq!(again.repository.deleted_at, earlier.deleted_at);
+    }
+
+    #[test]
+    fn the_source_of_a_migrate_is_kept_where_nothing_was_ever_cloned() {
+        let asked = from("https://other/a", ask(TaskKind::Migrate));
+        let empty = request(&empty_repository(), Unfinished::default(), &asked).unwrap();
+        assert_eq!(empty.repository.source, asked.parameters.source);
+
+        let forced = from("https://other/a", force());
+        let cloned = request(&repository(), Unfinished::default(), &forced).unwrap();
+        assert_eq!(cloned.repository.source, repository().source, "the task's success saves it");
+        let own = request(&empty_repository(), Unfinished::default(), &ask(TaskKind::Migrate)).unwrap();
+        assert_eq!(own.repository.source, repository().source);
     }
 }

@@ -233,7 +233,8 @@ impl JobRun {
             Ok(task) => {
                 info!(task = %task.id, status = %task.status, commits = task.commits_synced, "task ended");
                 self.parts.steps.reached("finished").await;
-                Some(verdict.job)
+                // A task that was asked to stop has ended, even if the verdict was to try again.
+                Some(if task.status.is_terminal() { JobOutcome::Done } else { verdict.job })
             }
             Err(error) if matches!(error.kind(), ErrorKind::LeaseLost | ErrorKind::NotFound) => None,
             Err(error) => {

@@ -39,7 +39,7 @@ pub(super) fn verdict(
 ) -> Option<Verdict> {
     let retry = |pause: Duration, spent: bool, block_host_until: Option<Timestamp>| {
         let at = now.after(pause);
-        let task = Outcome::Retry { error: StoredError::from(error), at };
+        let task = Outcome::Retry { error: StoredError::from(error), at, spent };
         Some(Verdict { task, job: JobOutcome::Retry { at, spent, block_host_until }, next_sync_at: None })
     };
     match (ending, error.kind()) {
