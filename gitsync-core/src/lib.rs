@@ -17,6 +17,8 @@ pub mod rules;
 pub mod source;
 pub mod state;
 pub mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod transport;
 
 pub use backend::GitBackend;

@@ -94,10 +94,10 @@ pub enum JobOutcome {
         at: Timestamp,
         /// Whether the attempt counts; one that a host's rate limit ended does not.
         spent: bool,
-        /// Until when the job's host is left alone by everybody.
+        /// Until when the job's host is left alone by everybody. A block only ever grows; [`HostKey::local`] has none.
         block_host_until: Option<Timestamp>,
     },
-    /// It was given back unfinished, as at a shutdown: due at once, the attempt does not count.
+    /// It was given back unfinished, as at a shutdown: due as it was before, the attempt does not count.
     Released,
 }
 
@@ -147,14 +147,80 @@ impl Default for QueueLimits {
 /// **All** implementations:
 ///
 /// - hand a job to one worker at a time, and raise its epoch at every claim;
-/// - make a job claimable again when its lease expires or its deadline passes, and count that as an attempt;
+/// - make a job claimable again when its lease expires, and count that as an attempt; a job that has run past its deadline
+///   gets no more extensions, so a worker has what is left of its lease to write down why it stopped;
 /// - never run more jobs of a host than [`QueueLimits::host_concurrency`], and none of a host that is blocked;
-/// - hand an exhausted job out once more, marked so, until it is finished;
-/// - keep a claim's cost independent of how many jobs wait, also behind a host that has no room.
+/// - hand an exhausted job out once more, marked so and not counted, until it is finished;
+/// - keep a claim's cost independent of how many jobs wait, also behind a host that has no room, if they are to serve more
+///   than a few thousand jobs.
+///
+/// # Implement your own
+///
+/// `gitsync_core::queue_suite!` (feature `testing`) tells whether an implementation keeps all that. A queue that
+/// adds something to another one passes on what it does not care about:
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+/// use std::time::Duration;
+///
+/// use gitsync_core::memory::MemoryQueue;
+/// use gitsync_core::model::TaskId;
+/// use gitsync_core::queue::*;
+/// use gitsync_core::{JobQueue, Result, SystemClock};
+///
+/// /// Counts the jobs that were handed out.
+/// #[derive(Debug)]
+/// struct Counted<Q> {
+///     queue: Q,
+///     claimed: AtomicUsize,
+/// }
+///
+/// #[async_trait::async_trait]
+/// impl<Q: JobQueue> JobQueue for Counted<Q> {
+///     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<ClaimedJob>> {
+///         let jobs = self.queue.claim(request).await?;
+///         self.claimed.fetch_add(jobs.len(), Ordering::Relaxed);
+///         Ok(jobs)
+///     }
+///
+///     async fn enqueue(&self, jobs: &[NewJob]) -> Result<()> {
+///         self.queue.enqueue(jobs).await
+///     }
+///     async fn heartbeat(&self, leases: &[Lease]) -> Result<Vec<HeartbeatAnswer>> {
+///         self.queue.heartbeat(leases).await
+///     }
+///     async fn finish(&self, outcomes: &[(Lease, JobOutcome)]) -> Result<Vec<bool>> {
+///         self.queue.finish(outcomes).await
+///     }
+///     async fn cancel(&self, jobs: &[TaskId]) -> Result<()> {
+///         self.queue.cancel(jobs).await
+///     }
+///     async fn cancel_requested(&self, leases: &[Lease]) -> Result<Vec<bool>> {
+///         self.queue.cancel_requested(leases).await
+///     }
+///     async fn stats(&self) -> Result<QueueStats> {
+///         self.queue.stats().await
+///     }
+///     async fn wait_ready(&self, timeout: Duration) {
+///         self.queue.wait_ready(timeout).await
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<()> {
+/// let queue = MemoryQueue::new(Arc::new(SystemClock), QueueLimits::default());
+/// let queue: Arc<dyn JobQueue> = Arc::new(Counted { queue, claimed: AtomicUsize::new(0) });
+/// let request = ClaimRequest { limit: 10, storages: vec!["default".parse()?] };
+/// assert!(queue.claim(&request).await?.is_empty());
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait JobQueue: fmt::Debug + Send + Sync {
-    /// Puts jobs into the queue. A job that is there unclaimed gets the new lane, priority and time; a claimed one stays as
-    /// it is. Epoch and attempts only ever rise. Doing it twice is doing it once.
+    /// Puts jobs into the queue. A job that is there and is not leased gets the new lane, priority, time and count of
+    /// attempts: they are the task's, and a task that was given other work begins to count anew. A leased one stays as it is.
+    /// Epochs only ever rise. Doing it twice is doing it once.
     async fn enqueue(&self, jobs: &[NewJob]) -> Result<()>;
 
     /// Claims jobs that are due, better priority first, then earlier time. Returns fewer, or none, if there are no more.
@@ -163,10 +229,12 @@ pub trait JobQueue: fmt::Debug + Send + Sync {
     /// Extends leases and tells for each how to go on.
     async fn heartbeat(&self, leases: &[Lease]) -> Result<Vec<HeartbeatAnswer>>;
 
-    /// Ends work on jobs. Tells for each whether the lease was still good; if not, nothing was changed.
+    /// Ends work on jobs. Tells for each whether the lease was still good; if not, nothing was changed. An expired lease is
+    /// not good, even if nobody has claimed the job since.
     async fn finish(&self, outcomes: &[(Lease, JobOutcome)]) -> Result<Vec<bool>>;
 
-    /// Asks for the end of jobs. An unclaimed one is deleted; a claimed one is told at its next heartbeat.
+    /// Asks for the end of jobs. One that waits is deleted. The holder of one that was claimed is told at its next heartbeat;
+    /// if its lease has expired, the next holder is, because the task is still to be ended in the store.
     async fn cancel(&self, jobs: &[TaskId]) -> Result<()>;
 
     /// Tells for each lease whether its holder should stop: cancelled, or lost. A cheap read, made every second.

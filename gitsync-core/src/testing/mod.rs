@@ -1,0 +1,15 @@
+//! What tests of gitsync and of programs that use it are made with (feature `testing`).
+//!
+//! - [`ManualClock`]: time that only a test moves.
+//! - [`store_suite!`](crate::store_suite), [`queue_suite!`](crate::queue_suite): whether an implementation of
+//!   [`Store`](crate::Store) or [`JobQueue`](crate::JobQueue) keeps its contract.
+//!
+//! Suite code fails by panicking, like any test.
+
+mod clock;
+pub mod queue_suite;
+mod run;
+pub mod store_suite;
+
+pub use clock::ManualClock;
+pub use run::run;

@@ -1,0 +1,52 @@
+//! Whose writes are refused.
+
+use super::harness::{StoreHarness, commit, completion, id};
+use crate::error::{ErrorKind, Result};
+use crate::model::{Progress, TaskKind};
+use crate::rules::Outcome;
+use crate::state::TaskStatus;
+use crate::store::Work;
+
+/// A worker whose claim is older than one that has started cannot start any more; one of the same claim can.
+pub async fn a_lower_epoch_is_not_started(h: StoreHarness) {
+    let (_, task) = h.create("r").await;
+    h.store.start_task(task.id, 5, 1).await.expect("the task can be started");
+    let refused = h.store.start_task(task.id, 4, 1).await.expect_err("a lower epoch is refused");
+    assert_eq!(refused.kind(), ErrorKind::LeaseLost);
+    assert_eq!(h.task(task.id).await.epoch, 5);
+    h.store.start_task(task.id, 5, 1).await.expect("a start that was not heard of can be repeated");
+    h.store.start_task(task.id, 6, 2).await.expect("the next delivery can be started");
+}
+
+/// From the start of another delivery on, nothing of the worker before it is written.
+pub async fn only_the_last_start_may_write(h: StoreHarness) {
+    let repository = h.migrated("r").await;
+    let paused = h.running(repository.id, TaskKind::Sync).await;
+    let current = h.start(paused.task.id).await;
+    assert!(current.work.fence > paused.work.fence);
+    for (call, result) in write_in_all_ways(&h, paused.work).await {
+        assert_eq!(result.map_err(|error| error.kind()), Err(ErrorKind::LeaseLost), "{call}");
+    }
+    assert_eq!(h.repository(repository.id).await, current.repository);
+    assert_eq!(h.task(paused.task.id).await, current.task);
+    assert_eq!(h.commits(repository.id, true).await, [id(1)]);
+
+    let ended = h.complete(&current, completion(1, 1), None).await;
+    for (call, result) in write_in_all_ways(&h, current.work).await {
+        assert_eq!(result.map_err(|error| error.kind()), Err(ErrorKind::Conflict), "{call}");
+    }
+    assert_eq!((h.task(ended.id).await, ended.status), (ended, TaskStatus::Completed));
+}
+
+async fn write_in_all_ways(h: &StoreHarness, work: Work) -> Vec<(&'static str, Result<()>)> {
+    let progress = Progress { phase: "fetching".into(), objects: 1, bytes: 2, commits: 3 };
+    let outcome = Outcome::Completed(Some(Box::new(completion(9, 9))));
+    vec![
+        ("report_progress", h.store.report_progress(work, &progress).await),
+        ("begin_recording", h.store.begin_recording(work).await),
+        ("record_commits", h.store.record_commits(work, &[commit(8, 8)]).await),
+        ("orphan_commits", h.store.orphan_commits(work, &[id(1)]).await),
+        ("finish_task", h.store.finish_task(work, &outcome, None, None).await.map(drop)),
+        ("purge_repository", h.store.purge_repository(work).await),
+    ]
+}
