@@ -13,6 +13,8 @@ mod relay;
 mod scheduler;
 mod steps;
 mod task;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub use builder::GitSyncBuilder;

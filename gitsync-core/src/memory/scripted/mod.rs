@@ -89,6 +89,11 @@ impl ScriptedBackend {
         Ok(())
     }
 
+    /// Returns the references of an upstream, by name; none if there is no such upstream.
+    pub fn upstream_refs(&self, source: &SourceUrl) -> Vec<(RefName, ObjectId)> {
+        self.world().refs_of(source)
+    }
+
     /// Makes the next call of a kind fail, once for each time this is called.
     pub fn fail_next(&self, call: Call, error: Error) {
         self.world().failures.push_back((call, error));

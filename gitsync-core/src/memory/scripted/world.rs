@@ -52,6 +52,11 @@ impl World {
         Ok(self.upstreams.entry(source.clone()).or_insert_with(|| Upstream { refs: BTreeMap::new(), head }))
     }
 
+    pub(super) fn refs_of(&self, source: &SourceUrl) -> Vec<(RefName, ObjectId)> {
+        let refs = self.upstreams.get(source).into_iter().flat_map(|upstream| &upstream.refs);
+        refs.map(|(name, id)| (name.clone(), *id)).collect()
+    }
+
     pub(super) fn advertise(&self, source: &SourceUrl) -> Result<Advertisement> {
         let upstream = self.upstreams.get(source).ok_or_else(|| {
             Error::new(ErrorKind::SourceNotFound, "the script has no such upstream").with("source", source)

@@ -1,0 +1,180 @@
+//! A process may die between any two steps: whoever comes next makes everything right.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::world::{LONG_ENOUGH, World};
+use crate::engine::StepHook;
+use crate::state::{RepositoryStatus, TaskStatus};
+
+/// Lets a number of steps pass, then never returns: the process has died.
+#[derive(Debug)]
+struct DieAt {
+    steps_left: AtomicUsize,
+    died: tokio::sync::Notify,
+}
+
+impl DieAt {
+    fn new(step: usize) -> Arc<Self> {
+        Arc::new(DieAt { steps_left: AtomicUsize::new(step), died: tokio::sync::Notify::new() })
+    }
+}
+
+#[async_trait::async_trait]
+impl StepHook for DieAt {
+    async fn reached(&self, _step: &'static str) {
+        let left = self.steps_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        if left.is_err() {
+            self.died.notify_one();
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Works until idle or until the given step; tells whether it died there.
+async fn work_until(world: &World, step: usize) -> bool {
+    let hook = DieAt::new(step);
+    let engine = world.engine(Arc::clone(&hook) as _);
+    let worker = engine.worker();
+    tokio::select! {
+        result = worker.run_until_idle() => {
+            result.unwrap();
+            false
+        }
+        () = hook.died.notified() => true,
+    }
+}
+
+/// Goes on as another process, after the dead one's lease.
+async fn recover(world: &World) {
+    world.clock.advance(LONG_ENOUGH);
+    world.gitsync.janitor().round().await;
+    world.work().await;
+    world.gitsync.janitor().round().await;
+    for directory in ["tmp", "trash", "journal"] {
+        assert_eq!(world.remains(directory), 0, "{directory}");
+    }
+}
+
+#[tokio::test]
+async fn a_clone_that_dies_anywhere_is_finished_by_the_next_worker() {
+    for step in 0.. {
+        let world = World::new();
+        let line = world.upstream(10);
+        world.set("refs/tags/v1", Some(line[3]));
+        let (repository, task) = world.create("a", true).await;
+        let died = work_until(&world, step).await;
+        recover(&world).await;
+        let ended = world.gitsync.task(task.id).await.unwrap();
+        assert_eq!(ended.status, TaskStatus::Completed, "died at step {step}: {ended:?}");
+        world.check_books(repository.id).await;
+        if !died {
+            assert!(step > 8, "the steps are really there");
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_sync_that_dies_anywhere_is_finished_by_the_next_worker() {
+    for step in 0.. {
+        let world = World::new();
+        let line = world.upstream(10);
+        world.set("refs/heads/gone", Some(line[8]));
+        let repository = world.mirror().await;
+        let forced = world.backend.commit(&[line[4]], "forced");
+        let forced = world.backend.commit(&[forced], "forced further");
+        world.set("refs/heads/main", Some(forced));
+        world.set("refs/heads/gone", None);
+        world.set("refs/heads/new", Some(line[2]));
+        world.gitsync.sync(repository.id).await.unwrap();
+        let died = work_until(&world, step).await;
+        recover(&world).await;
+        world.check_books(repository.id).await;
+        let mut kept = vec![line[8], line[9]];
+        kept.sort();
+        assert_eq!(world.kept_on_disk(&repository).await, kept, "died at step {step}");
+        if !died {
+            assert!(step > 6, "the steps are really there");
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reclone_that_dies_anywhere_leaves_the_old_or_the_new() {
+    for step in 0.. {
+        let world = World::new();
+        let line = world.upstream(5);
+        let repository = world.mirror().await;
+        let other = world.backend.commit(&[], "other");
+        world.set("refs/heads/main", Some(other));
+        world.gitsync.migrate(repository.id, None, true).await.unwrap();
+        let died = work_until(&world, step).await;
+        let there = world.refs_on_disk(&repository).await;
+        assert!(there.iter().any(|(_, id)| *id == line[4]), "the old tip has a name at any time");
+        recover(&world).await;
+        world.check_books(repository.id).await;
+        assert_eq!(world.kept_on_disk(&repository).await, [line[4]], "died at step {step}");
+        if !died {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_deletion_that_dies_anywhere_is_finished() {
+    for step in 0.. {
+        let world = World::new();
+        world.upstream(3);
+        let repository = world.mirror().await;
+        let task = world.gitsync.delete_repository(repository.id).await.unwrap();
+        let died = work_until(&world, step).await;
+        recover(&world).await;
+        assert!(!world.published(&repository).exists());
+        let ended = world.gitsync.task(task.id).await.unwrap();
+        assert_eq!(ended.status, TaskStatus::Completed, "died at step {step}");
+        if !died {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_job_whose_workers_keep_dying_fails_in_the_end() {
+    let world = World::new();
+    world.upstream(3);
+    let (repository, task) = world.create("a", true).await;
+    for _ in 0..4 {
+        assert!(work_until(&world, 1).await);
+        world.clock.advance(LONG_ENOUGH);
+    }
+    world.work().await;
+    let failed = world.gitsync.task(task.id).await.unwrap();
+    assert_eq!(failed.status, TaskStatus::Failed);
+    assert_eq!(world.repository(repository.id).await.status, RepositoryStatus::Failed);
+}
+
+#[tokio::test]
+async fn a_worker_that_was_only_slow_changes_nothing_any_more() {
+    let world = World::new();
+    let line = world.upstream(3);
+    let (repository, _) = world.create("a", true).await;
+    // The first worker stops after it has listed upstream, and its lease runs out.
+    let hook = DieAt::new(2);
+    let engine = world.engine(Arc::clone(&hook) as _);
+    let worker = engine.worker();
+    let slow = worker.run_until_idle();
+    tokio::pin!(slow);
+    tokio::select! {
+        _ = &mut slow => panic!("it stops"),
+        () = hook.died.notified() => {}
+    }
+    world.clock.advance(LONG_ENOUGH);
+    world.work().await;
+    world.check_books(repository.id).await;
+    let next = world.backend.commit(&[line[2]], "next");
+    world.set("refs/heads/main", Some(next));
+    world.sync(repository.id).await;
+    world.check_books(repository.id).await;
+}

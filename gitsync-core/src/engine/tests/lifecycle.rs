@@ -1,0 +1,105 @@
+//! Requests, deletions and what callers do wrong.
+
+use super::world::{World, is_done};
+use crate::engine::CreateRepository;
+use crate::error::ErrorKind;
+use crate::source::SourceUrl;
+use crate::state::RepositoryStatus;
+
+#[tokio::test]
+async fn what_a_caller_does_wrong_is_said_clearly_and_leaves_nothing() {
+    let world = World::new();
+    let (repository, _) = world.create("a", false).await;
+    let organisation = repository.organisation;
+    let wish = |name: &str| CreateRepository { name: name.to_owned(), ..CreateRepository::default() };
+    let kind = |wish| {
+        let gitsync = world.gitsync.clone();
+        async move { gitsync.create_repository(organisation, wish).await.unwrap_err().kind() }
+    };
+    assert_eq!(kind(wish("../x")).await, ErrorKind::InvalidInput);
+    assert_eq!(kind(wish("A")).await, ErrorKind::AlreadyExists);
+    assert_eq!(kind(CreateRepository { is_mirror: Some(true), ..wish("b") }).await, ErrorKind::InvalidInput);
+    assert_eq!(kind(CreateRepository { source_type: "svn".into(), ..wish("b") }).await, ErrorKind::InvalidInput);
+    for refused in ["http://example.com/a", "https://127.0.0.1/a", "file:///etc", "https://169.254.169.254/a"] {
+        let source = Some(SourceUrl::parse(refused).unwrap().url);
+        assert_eq!(kind(CreateRepository { source, ..wish("b") }).await, ErrorKind::SourceRefused, "{refused}");
+    }
+    let page = crate::model::PageRequest::new(10, None).unwrap();
+    let all = world.gitsync.list_repositories(&crate::store::RepositoryFilter::default(), &page).await.unwrap();
+    assert_eq!(all.items.len(), 1);
+    assert_eq!(world.gitsync.sync(crate::model::RepositoryId(99)).await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn an_initialized_repository_is_there_and_empty() {
+    let world = World::new();
+    let (repository, task) = world.create("a", false).await;
+    world.work().await;
+    assert!(is_done(&world.gitsync.task(task.id).await.unwrap()));
+    let made = world.repository(repository.id).await;
+    assert_eq!((made.status, made.total_commits), (RepositoryStatus::Active, 0));
+    assert_eq!(made.default_branch.map(|name| name.to_string()).as_deref(), Some("refs/heads/main"));
+    assert!(world.published(&repository).exists());
+}
+
+#[tokio::test]
+async fn a_directory_in_the_way_is_not_touched() {
+    let world = World::new();
+    let (repository, task) = world.create("a", false).await;
+    std::fs::create_dir_all(world.published(&repository)).unwrap();
+    std::fs::write(world.published(&repository).join("mine"), "x").unwrap();
+    world.work().await;
+    let failed = world.gitsync.task(task.id).await.unwrap().error.unwrap();
+    assert_eq!(failed.kind, ErrorKind::AlreadyExists);
+    assert!(world.published(&repository).join("mine").exists());
+}
+
+#[tokio::test]
+async fn a_deleted_repository_leaves_neither_rows_nor_files_and_its_name_is_free() {
+    let world = World::new();
+    world.upstream(2);
+    let repository = world.mirror().await;
+    let task = world.gitsync.delete_repository(repository.id).await.unwrap();
+    assert_eq!(world.gitsync.repository(repository.id).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert!(world.published(&repository).exists(), "the files go with the task");
+    world.work().await;
+    assert!(!world.published(&repository).exists());
+    assert_eq!((world.remains("trash"), world.remains("fence"), world.remains("tmp")), (0, 0, 0));
+    assert!(is_done(&world.gitsync.task(task.id).await.unwrap()));
+    let again = world.mirror().await;
+    assert_ne!(again.id, repository.id);
+    world.check_books(again.id).await;
+}
+
+#[tokio::test]
+async fn a_migrate_needs_force_where_there_is_a_clone() {
+    let world = World::new();
+    world.upstream(2);
+    let repository = world.mirror().await;
+    let error = world.gitsync.migrate(repository.id, None, false).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(error.hint_text().is_some());
+    let other = SourceUrl::parse("https://example.com/other.git").unwrap().url;
+    let commit = world.backend.commit(&[], "other");
+    world.backend.set_ref(&other, "refs/heads/main", Some(commit)).unwrap();
+    world.gitsync.migrate(repository.id, Some(other.clone()), true).await.unwrap();
+    world.work().await;
+    let moved = world.repository(repository.id).await;
+    assert_eq!((moved.source, moved.last_commit), (Some(other), Some(commit)));
+}
+
+#[tokio::test]
+async fn kept_tips_go_after_their_retention() {
+    let world = World::new();
+    let line = world.upstream(2);
+    let repository = world.mirror().await;
+    let other = world.backend.commit(&[], "other");
+    world.set("refs/heads/main", Some(other));
+    world.sync(repository.id).await;
+    world.gitsync.janitor().round().await;
+    assert_eq!(world.kept_on_disk(&repository).await, [line[1]]);
+    world.clock.advance(std::time::Duration::from_secs(91 * 24 * 3600));
+    world.gitsync.janitor().round().await;
+    assert!(world.kept_on_disk(&repository).await.is_empty());
+    world.check_books(repository.id).await;
+}

@@ -1,0 +1,7 @@
+//! The engine around a scripted git engine and a database in memory.
+
+mod crashes;
+mod lifecycle;
+mod retries;
+mod syncs;
+mod world;

@@ -1,0 +1,191 @@
+//! What errors, cancellations and shutdowns do to tasks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::world::{LONG_ENOUGH, World, is_done};
+use crate::cancel::Cancellation;
+use crate::clock::Clock;
+use crate::engine::StepHook;
+use crate::error::{Error, ErrorKind};
+use crate::memory::Call;
+use crate::state::{RepositoryStatus, TaskStatus};
+
+fn unreachable() -> Error {
+    Error::new(ErrorKind::SourceUnreachable, "nobody answers")
+}
+
+#[tokio::test]
+async fn an_unreachable_upstream_is_tried_again_after_its_pause() {
+    let world = World::new();
+    world.upstream(1);
+    let (repository, task) = world.create("a", true).await;
+    world.backend.fail_next(Call::List, unreachable());
+    world.work().await;
+    let waiting = world.gitsync.task(task.id).await.unwrap();
+    assert_eq!((waiting.status, waiting.attempt), (TaskStatus::Pending, 1));
+    let pause = waiting.next_attempt_at.unwrap().since(world.clock.now());
+    assert!((Duration::from_secs(60)..=Duration::from_secs(72)).contains(&pause), "{pause:?}");
+    let mirroring = world.repository(repository.id).await;
+    assert_eq!(mirroring.status, RepositoryStatus::Mirroring);
+    assert_eq!(mirroring.error.unwrap().kind, ErrorKind::SourceUnreachable);
+
+    assert_eq!(world.work().await, 0, "it is not due yet");
+    world.clock.advance(pause);
+    assert_eq!(world.work().await, 1);
+    assert!(is_done(&world.gitsync.task(task.id).await.unwrap()));
+    world.check_books(repository.id).await;
+}
+
+#[tokio::test]
+async fn the_fourth_failure_is_the_last() {
+    let world = World::new();
+    world.upstream(1);
+    let (repository, task) = world.create("a", true).await;
+    for _ in 0..4 {
+        world.backend.fail_next(Call::List, unreachable());
+    }
+    for _ in 0..4 {
+        assert_eq!(world.work().await, 1);
+        world.clock.advance(LONG_ENOUGH);
+    }
+    let failed = world.gitsync.task(task.id).await.unwrap();
+    assert_eq!((failed.status, failed.attempt), (TaskStatus::Failed, 4));
+    let repository = world.repository(repository.id).await;
+    assert_eq!(repository.status, RepositoryStatus::Failed);
+    assert!(repository.next_sync_at > Some(world.clock.now()), "it is scheduled again");
+
+    world.clock.set(repository.next_sync_at.unwrap());
+    world.gitsync.scheduler().scan().await.unwrap();
+    world.work().await;
+    world.check_books(repository.id).await;
+}
+
+#[tokio::test]
+async fn a_missing_upstream_fails_at_once() {
+    let world = World::new();
+    let (repository, task) = world.create("a", true).await;
+    world.work().await;
+    let failed = world.gitsync.task(task.id).await.unwrap();
+    assert_eq!((failed.status, failed.attempt), (TaskStatus::Failed, 1));
+    assert_eq!(failed.error.unwrap().kind, ErrorKind::SourceNotFound);
+    assert!(!world.published(&repository).exists());
+    assert_eq!(world.remains("tmp"), 0);
+}
+
+#[tokio::test]
+async fn a_rate_limit_costs_no_attempt_and_leaves_the_host_alone() {
+    let world = World::new();
+    world.upstream(1);
+    let (_, task) = world.create("a", true).await;
+    let limited = Error::new(ErrorKind::RateLimited, "slow down").retry_in(Duration::from_secs(300));
+    world.backend.fail_next(Call::List, limited);
+    world.work().await;
+    let waiting = world.gitsync.task(task.id).await.unwrap();
+    assert_eq!((waiting.status, waiting.attempt), (TaskStatus::Pending, 0));
+    world.create("b", true).await;
+    assert_eq!(world.work().await, 0, "the other repository of the host waits too");
+    world.clock.advance(Duration::from_secs(300));
+    assert_eq!(world.work().await, 2);
+}
+
+#[tokio::test]
+async fn asking_by_hand_does_not_wait_for_a_pause() {
+    let world = World::new();
+    world.upstream(1);
+    let (repository, task) = world.create("a", true).await;
+    world.backend.fail_next(Call::List, unreachable());
+    world.work().await;
+    let again = world.gitsync.sync(repository.id).await.unwrap();
+    assert_eq!(again.id, task.id);
+    assert_eq!(world.work().await, 1);
+    world.check_books(repository.id).await;
+}
+
+#[tokio::test]
+async fn a_waiting_task_is_cancelled_at_once() {
+    let world = World::new();
+    world.upstream(1);
+    let (repository, task) = world.create("a", true).await;
+    world.gitsync.cancel_task(task.id).await.unwrap();
+    assert_eq!(world.work().await, 0);
+    assert_eq!(world.gitsync.task(task.id).await.unwrap().status, TaskStatus::Cancelled);
+    let failed = world.repository(repository.id).await;
+    assert_eq!(failed.error.unwrap().kind, ErrorKind::Cancelled);
+
+    assert_ne!(world.gitsync.retry_task(task.id).await.unwrap().id, task.id);
+    world.work().await;
+    world.check_books(repository.id).await;
+}
+
+/// Stops work at a step until it is let go.
+#[derive(Debug, Default)]
+struct Gate {
+    reached: tokio::sync::Notify,
+    open: tokio::sync::Notify,
+}
+
+const GATE: &str = "listed";
+
+#[async_trait::async_trait]
+impl StepHook for Gate {
+    async fn reached(&self, step: &'static str) {
+        if step == GATE {
+            self.reached.notify_one();
+            self.open.notified().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_running_task_is_cancelled_and_leaves_nothing() {
+    let world = World::new();
+    world.upstream(1);
+    let (repository, task) = world.create("a", true).await;
+    let gate = Arc::new(Gate::default());
+    let engine = world.engine(Arc::clone(&gate) as _);
+    let shutdown = Cancellation::new();
+    let worker = tokio::spawn({
+        let shutdown = shutdown.clone();
+        async move { engine.worker().run(shutdown).await }
+    });
+    gate.reached.notified().await;
+    world.gitsync.cancel_task(task.id).await.unwrap();
+    // Heartbeats, cancellations and progress are asked for on the clock.
+    world.clock.wait_for_sleepers(3).await;
+    world.clock.advance(Duration::from_secs(2));
+    tokio::task::yield_now().await;
+    gate.open.notify_one();
+    while !world.gitsync.task(task.id).await.unwrap().status.is_terminal() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.gitsync.task(task.id).await.unwrap().status, TaskStatus::Cancelled);
+    assert_eq!(world.remains("tmp"), 0);
+    assert!(!world.published(&repository).exists());
+    shutdown.cancel();
+    worker.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_shutdown_gives_work_back() {
+    let world = World::new();
+    world.upstream(1);
+    let (repository, task) = world.create("a", true).await;
+    let gate = Arc::new(Gate::default());
+    let engine = world.engine(Arc::clone(&gate) as _);
+    let shutdown = Cancellation::new();
+    let worker = tokio::spawn({
+        let shutdown = shutdown.clone();
+        async move { engine.worker().run(shutdown).await }
+    });
+    gate.reached.notified().await;
+    shutdown.cancel();
+    // The worker sees the shutdown before the gate opens, whichever of its parts runs first.
+    tokio::task::yield_now().await;
+    gate.open.notify_one();
+    worker.await.unwrap();
+    let waiting = world.gitsync.task(task.id).await.unwrap();
+    assert_eq!((waiting.status, waiting.attempt), (TaskStatus::Pending, 0));
+    assert_eq!(world.work().await, 1, "another worker goes on at once");
+    world.check_books(repository.id).await;
+}
