@@ -5,6 +5,7 @@
 //! them can be replaced.
 
 pub mod backend;
+pub mod blocking;
 pub mod cancel;
 pub mod clock;
 pub mod engine;
