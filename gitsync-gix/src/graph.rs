@@ -4,14 +4,13 @@ use std::collections::BinaryHeap;
 use std::mem;
 use std::ops::Range;
 
-use gitsync_core::model::ObjectId;
+use gitsync_core::model::{CommitObject, ObjectId};
 use gitsync_core::transport::CallLimits;
 use gitsync_core::{Error, ErrorKind, Result};
 use gix::hashtable::HashMap;
 use gix::objs::{Find as _, Kind};
 
 use crate::convert::{to_gix, unreadable};
-use crate::decode::{committer_date, parents};
 use crate::open::Repository;
 
 /// How many commits are read between two looks at the limits.
@@ -97,7 +96,7 @@ impl<'a> Graph<'a> {
         self.loaded += 1;
         let mut buffer = mem::take(&mut self.buffer);
         let data = find_commit(self.repository, &id, &mut buffer)?;
-        let date = committer_date(data);
+        let date = CommitObject::new(data).committer_date();
         let start = self.parents.len();
         if !self.repository.shallow().contains(&id) {
             for parent in parents_in(self.repository, data) {
@@ -217,5 +216,5 @@ pub(crate) fn find_commit<'b>(repository: &Repository, id: &gix::oid, buffer: &'
 /// Returns the parents that a commit of this repository can have.
 pub(crate) fn parents_in(repository: &Repository, commit: &[u8]) -> impl Iterator<Item = gix::ObjectId> {
     let format = repository.format();
-    parents(commit).filter(move |parent| parent.format() == format).map(|parent| to_gix(&parent))
+    CommitObject::new(commit).parents().filter(move |parent| parent.format() == format).map(|parent| to_gix(&parent))
 }

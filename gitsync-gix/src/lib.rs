@@ -4,7 +4,6 @@
 //! costs a few file reads, and what it knows (packs, the shallow boundary) is then as fresh as the work needs.
 
 pub mod convert;
-pub mod decode;
 pub mod files;
 pub mod graph;
 pub mod init;

@@ -5,13 +5,12 @@ use std::fs;
 
 use gitsync_core::Result;
 use gitsync_core::backend::CommitWalk;
-use gitsync_core::model::Commit;
+use gitsync_core::model::{Commit, CommitObject};
 use gitsync_core::transport::CallLimits;
 use gix::hashtable::HashSet as IdSet;
 use gix::odb::pack::index::File as PackIndex;
 
 use crate::convert::{from_gix, hash_kind, unreadable};
-use crate::decode::decode;
 use crate::graph::{Graph, Hunt, find_commit, parents_in};
 use crate::open::Repository;
 
@@ -68,7 +67,7 @@ pub fn walk(
             let new = |parent: &gix::ObjectId| !hidden.contains(parent) && seen.insert(*parent);
             stack.extend(parents_in(repository, data).filter(new));
         }
-        if !each(decode(from_gix(&id)?, data))? {
+        if !each(CommitObject::new(data).decode(from_gix(&id)?))? {
             break;
         }
     }

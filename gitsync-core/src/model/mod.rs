@@ -2,6 +2,7 @@
 
 mod branch;
 mod commit;
+mod commit_object;
 mod id;
 mod object_id;
 mod organisation;
@@ -13,6 +14,7 @@ mod task;
 
 pub use branch::{Branch, RecordedRef};
 pub use commit::{Commit, MAX_MESSAGE_BYTES, MAX_SIGNATURE_FIELD_BYTES, Signature};
+pub use commit_object::CommitObject;
 pub use id::{OrganisationId, RepositoryId, RepositoryName, Slug, StorageName, TaskId};
 pub use object_id::{ObjectFormat, ObjectId};
 pub use organisation::Organisation;

@@ -1,49 +1,79 @@
-//! Decoding commits, whatever their state.
+//! Commits as they are stored: bytes to be decoded, whatever their state.
 
 use std::borrow::Cow;
 
 use encoding_rs::{Encoding, REPLACEMENT, UTF_8, UTF_16BE, UTF_16LE};
-use gitsync_core::model::{Commit, MAX_MESSAGE_BYTES, MAX_SIGNATURE_FIELD_BYTES, ObjectId, Signature};
 
-/// Decodes a commit as git reads it. Never fails: what is missing is empty, a broken date is 0, one beyond 64 bits the
-/// nearest that fits.
-pub fn decode(id: ObjectId, data: &[u8]) -> Commit {
-    let (header, message) = split_header(data);
-    let (mut author, mut committer, mut label) = (None, None, None);
-    for line in header.split(|byte| *byte == b'\n') {
-        // Of several authors the last one counts, as in `git log`.
-        if let Some(rest) = line.strip_prefix(b"author ") {
-            author = Some(rest);
-        } else if let Some(rest) = line.strip_prefix(b"committer ") {
-            committer = Some(rest);
-        } else if let Some(rest) = line.strip_prefix(b"encoding ") {
-            label = label.or(Some(rest));
+use super::commit::{Commit, MAX_MESSAGE_BYTES, MAX_SIGNATURE_FIELD_BYTES, Signature};
+use super::object_id::ObjectId;
+
+/// The content of a commit object, read as git reads it.
+///
+/// Nothing here fails: what is missing is empty, a broken date is 0, one beyond 64 bits the nearest that fits. All
+/// engines decode through it, so they record the same.
+///
+/// ```
+/// use gitsync_core::model::{CommitObject, ObjectId};
+///
+/// let content = b"tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\nauthor Ada <a@x> 5 +0130\n\nHello\n";
+/// let commit = CommitObject::new(content).decode(ObjectId::Sha1([7; 20]));
+/// assert_eq!((commit.author.name.as_str(), commit.author.seconds, commit.author.offset_minutes), ("Ada", 5, 90));
+/// assert_eq!(commit.message, "Hello\n");
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct CommitObject<'a>(&'a [u8]);
+
+impl<'a> CommitObject<'a> {
+    /// Takes the content of an object, without git's type and length in front.
+    pub fn new(content: &'a [u8]) -> Self {
+        CommitObject(content)
+    }
+
+    /// Decodes the commit that has this id.
+    pub fn decode(self, id: ObjectId) -> Commit {
+        let (header, message) = split_header(self.0);
+        let (mut author, mut committer, mut label) = (None, None, None);
+        for line in header.split(|byte| *byte == b'\n') {
+            // Of several authors the last one counts, as in `git log`.
+            if let Some(rest) = line.strip_prefix(b"author ") {
+                author = Some(rest);
+            } else if let Some(rest) = line.strip_prefix(b"committer ") {
+                committer = Some(rest);
+            } else if let Some(rest) = line.strip_prefix(b"encoding ") {
+                label = label.or(Some(rest));
+            }
+        }
+        let encoding = encoding_of(label);
+        let person = |line: Option<&[u8]>| line.map_or_else(Signature::default, |line| signature(line, encoding));
+        let (message, message_cut) = cut(text(message, encoding, MAX_MESSAGE_BYTES), MAX_MESSAGE_BYTES);
+        Commit {
+            id,
+            parents: self.parents().filter(|parent| parent.format() == id.format()).collect(),
+            author: person(author),
+            committer: person(committer),
+            message,
+            message_cut,
         }
     }
-    let encoding = encoding_of(label);
-    let person = |line: Option<&[u8]>| line.map_or_else(Signature::default, |line| signature(line, encoding));
-    let (message, message_cut) = cut(text(message, encoding, MAX_MESSAGE_BYTES), MAX_MESSAGE_BYTES);
-    Commit {
-        id,
-        parents: parents(data).filter(|parent| parent.format() == id.format()).collect(),
-        author: person(author),
-        committer: person(committer),
-        message,
-        message_cut,
+
+    /// Returns the tree, if the first line names one.
+    pub fn tree(self) -> Option<ObjectId> {
+        let line = self.0.split(|byte| *byte == b'\n').next()?;
+        ObjectId::from_hex(line.strip_prefix(b"tree ")?).ok()
     }
-}
 
-/// Returns the parents: the `parent` lines that follow the first line directly. Later ones are none, as in git.
-pub fn parents(data: &[u8]) -> impl Iterator<Item = ObjectId> {
-    let lines = data.split(|byte| *byte == b'\n').skip(1);
-    lines.map_while(|line| ObjectId::from_hex(line.strip_prefix(b"parent ")?).ok())
-}
+    /// Returns the parents: the `parent` lines that follow the first line directly. Later ones are none, as in git.
+    pub fn parents(self) -> impl Iterator<Item = ObjectId> + 'a {
+        let lines = self.0.split(|byte| *byte == b'\n').skip(1);
+        lines.map_while(|line| ObjectId::from_hex(line.strip_prefix(b"parent ")?).ok())
+    }
 
-/// Returns the committer's date in seconds, 0 if there is none.
-pub fn committer_date(data: &[u8]) -> i64 {
-    let header = data.split(|byte| *byte == b'\n').take_while(|line| !line.is_empty());
-    let line = header.filter_map(|line| line.strip_prefix(b"committer ")).last();
-    line.map_or(0, |line| date(line).0)
+    /// Returns the committer's date in seconds, 0 if there is none.
+    pub fn committer_date(self) -> i64 {
+        let header = self.0.split(|byte| *byte == b'\n').take_while(|line| !line.is_empty());
+        let line = header.filter_map(|line| line.strip_prefix(b"committer ")).last();
+        line.map_or(0, |line| date(line).0)
+    }
 }
 
 fn split_header(data: &[u8]) -> (&[u8], &[u8]) {
@@ -142,7 +172,7 @@ mod tests {
     use super::*;
 
     fn commit(data: &[u8]) -> Commit {
-        decode(ObjectId::Sha1([1; 20]), data)
+        CommitObject::new(data).decode(ObjectId::Sha1([1; 20]))
     }
 
     #[test]
