@@ -1,0 +1,197 @@
+//! A git server over HTTP on the loopback, which can be told to misbehave.
+
+mod cgi;
+mod wire;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use self::wire::read_request;
+use crate::source::SourceUrl;
+
+/// What is asked of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// The greeting: `GET /info/refs`.
+    Greeting,
+    /// A command: `POST /git-upload-pack`.
+    Command,
+}
+
+/// How an endpoint answers.
+#[derive(Clone, Debug, Default)]
+pub enum Behaviour {
+    /// As `git http-backend` does.
+    #[default]
+    Serve,
+    /// With a status, these headers, and nothing else.
+    Status(u16, Vec<(&'static str, String)>),
+    /// With a successful response of this type and content.
+    Body(&'static str, Vec<u8>),
+    /// With this many bytes of the true answer, after which the connection ends.
+    CutAfter(usize),
+    /// With this many bytes of the true answer, and then nothing until the server is dropped.
+    StallAfter(usize),
+    /// Not at all, until the server is dropped.
+    Stall,
+}
+
+/// A request that was made.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// What was asked.
+    pub endpoint: Endpoint,
+    /// The headers, their names in lower case.
+    pub headers: HashMap<String, String>,
+    /// The body, without the encoding of the transfer.
+    pub body: Vec<u8>,
+}
+
+/// Serves the repositories below a directory, until it is dropped.
+pub struct SmartHttpServer {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    accepting: Option<JoinHandle<()>>,
+}
+
+impl fmt::Debug for SmartHttpServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SmartHttpServer").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+struct Shared {
+    root: PathBuf,
+    stopped: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    behaviours: HashMap<Endpoint, Behaviour>,
+    requests: Vec<Request>,
+    connections: Vec<TcpStream>,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SmartHttpServer {
+    /// Starts a server on a free port of the loopback.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn start(root: &Path) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
+        let address = listener.local_addr().expect("a listener has an address");
+        let shared = Shared { root: root.to_owned(), stopped: AtomicBool::new(false), state: Mutex::default() };
+        let shared = Arc::new(shared);
+        let accepting = thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || accept(&listener, &shared)
+        });
+        SmartHttpServer { address, shared, accepting: Some(accepting) }
+    }
+
+    /// Returns where the server listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns the address of a repository below the root, such as `upstream.git`.
+    ///
+    /// # Panics
+    /// If the path cannot be part of an address.
+    pub fn source(&self, path: &str) -> SourceUrl {
+        SourceUrl::parse(&format!("http://{}/{path}", self.address)).expect("it is a source").url
+    }
+
+    /// Sets how an endpoint answers from now on.
+    pub fn answer(&self, endpoint: Endpoint, behaviour: Behaviour) {
+        self.shared.state().behaviours.insert(endpoint, behaviour);
+    }
+
+    /// Returns the requests that were made, and forgets them.
+    pub fn take_requests(&self) -> Vec<Request> {
+        std::mem::take(&mut self.shared.state().requests)
+    }
+}
+
+impl Drop for SmartHttpServer {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, Ordering::SeqCst);
+        for connection in self.shared.state().connections.drain(..) {
+            connection.shutdown(Shutdown::Both).ok();
+        }
+        // Wakes the thread that accepts.
+        TcpStream::connect(self.address).ok();
+        if let Some(accepting) = self.accepting.take() {
+            accepting.join().ok();
+        }
+    }
+}
+
+fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+    for connection in listener.incoming() {
+        if shared.stopped.load(Ordering::SeqCst) {
+            return;
+        }
+        let Ok(connection) = connection else { continue };
+        // Without it, every answer in two parts waits 40 ms for the acknowledgement of the first.
+        connection.set_nodelay(true).ok();
+        if let Ok(other) = connection.try_clone() {
+            shared.state().connections.push(other);
+        }
+        let shared = Arc::clone(shared);
+        thread::spawn(move || {
+            // A client that went away is no failure of the test.
+            serve(&connection, &shared).ok();
+            connection.shutdown(Shutdown::Both).ok();
+        });
+    }
+}
+
+fn serve(connection: &TcpStream, shared: &Shared) -> io::Result<()> {
+    let mut reader = io::BufReader::new(connection.try_clone()?);
+    while let Some((head, body)) = read_request(&mut reader, connection)? {
+        let endpoint = if head.method == "POST" { Endpoint::Command } else { Endpoint::Greeting };
+        let request = Request { endpoint, headers: head.headers.clone(), body };
+        let behaviour = {
+            let mut state = shared.state();
+            state.requests.push(request.clone());
+            state.behaviours.get(&endpoint).cloned().unwrap_or_default()
+        };
+        match behaviour {
+            Behaviour::Serve => cgi::answer(&shared.root, &head, &request.body, connection, None)?,
+            Behaviour::Status(status, headers) => wire::write_whole(connection, status, &headers, b"")?,
+            Behaviour::Body(content_type, body) => {
+                wire::write_whole(connection, 200, &[("Content-Type", content_type.to_owned())], &body)?;
+            }
+            Behaviour::CutAfter(bytes) => {
+                return cgi::answer(&shared.root, &head, &request.body, connection, Some(bytes));
+            }
+            Behaviour::StallAfter(bytes) => {
+                cgi::answer(&shared.root, &head, &request.body, connection, Some(bytes))?;
+                return stall(shared);
+            }
+            Behaviour::Stall => return stall(shared),
+        }
+    }
+    Ok(())
+}
+
+fn stall(shared: &Shared) -> io::Result<()> {
+    while !shared.stopped.load(Ordering::SeqCst) {
+        thread::sleep(std::time::Duration::from_millis(10));
+    }
+    Ok(())
+}
