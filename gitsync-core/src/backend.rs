@@ -202,6 +202,72 @@ pub trait PublishPermit: Send {}
 /// - take every fact about upstream from the transport and connect to nothing themselves;
 /// - return [`NotFound`](crate::ErrorKind::NotFound) for a directory that is no repository and
 ///   [`Corrupt`](crate::ErrorKind::Corrupt) for one that contradicts itself.
+///
+/// # Your own
+///
+/// A [`BlockingPool`](crate::blocking::BlockingPool) does the second point, and the suite in `testing::backend_suite`
+/// (feature `testing`) tells whether the engine is right. Often a wrapper around an engine is enough; this one takes
+/// nothing from upstreams that were not looked at:
+///
+/// ```
+/// use std::path::Path;
+///
+/// use async_trait::async_trait;
+/// use gitsync_core::backend::*;
+/// use gitsync_core::model::ObjectId;
+/// use gitsync_core::source::SourceUrl;
+/// use gitsync_core::{Error, ErrorKind, GitBackend, Result};
+///
+/// #[derive(Debug)]
+/// struct Reviewed<E> {
+///     engine: E,
+///     sources: Vec<SourceUrl>,
+/// }
+///
+/// #[async_trait]
+/// impl<E: GitBackend> GitBackend for Reviewed<E> {
+///     async fn fetch(&self, dir: &Path, request: &FetchRequest, context: &CallContext) -> Result<Fetched> {
+///         if !self.sources.contains(&request.source) {
+///             return Err(Error::new(ErrorKind::SourceRefused, "nobody looked at this upstream"));
+///         }
+///         self.engine.fetch(dir, request, context).await
+///     }
+///
+///     // All else is the engine's.
+///     fn name(&self) -> &'static str {
+///         self.engine.name()
+///     }
+///     fn capabilities(&self) -> Capabilities {
+///         self.engine.capabilities()
+///     }
+///     async fn init(&self, dir: &Path, options: &InitOptions) -> Result<()> {
+///         self.engine.init(dir, options).await
+///     }
+///     async fn list_remote(&self, source: &SourceUrl, context: &CallContext) -> Result<Advertisement> {
+///         self.engine.list_remote(source, context).await
+///     }
+///     async fn read_refs(&self, dir: &Path) -> Result<LocalRefs> {
+///         self.engine.read_refs(dir).await
+///     }
+///     async fn update_refs(&self, dir: &Path, change: RefTransaction, permit: Box<dyn PublishPermit>) -> Result<()> {
+///         self.engine.update_refs(dir, change, permit).await
+///     }
+///     async fn resolve(&self, dir: &Path, ids: &[ObjectId]) -> Result<Vec<Resolved>> {
+///         self.engine.resolve(dir, ids).await
+///     }
+///     async fn is_ancestor(
+///         &self,
+///         dir: &Path,
+///         pairs: &[(ObjectId, ObjectId)],
+///         context: &CallContext,
+///     ) -> Result<Vec<bool>> {
+///         self.engine.is_ancestor(dir, pairs, context).await
+///     }
+///     async fn walk_commits(&self, dir: &Path, walk: CommitWalk, context: &CallContext) -> Result<CommitStream> {
+///         self.engine.walk_commits(dir, walk, context).await
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait GitBackend: fmt::Debug + Send + Sync {
     /// Returns the engine's name, such as `gix`.

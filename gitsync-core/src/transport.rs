@@ -147,7 +147,9 @@ pub trait Transport: fmt::Debug + Send + Sync {
 
     /// Starts `service` on a source that is not HTTP (`ssh`, `git`, `file`) and asks for protocol `version` (1 or 2).
     ///
-    /// For `git://` the implementation sends the opening request line; the first bytes read are the service's own.
+    /// For `git://` the implementation sends the opening request line; the first bytes read are the service's own. Version
+    /// 1 differs from the original protocol in nothing but a first line, `version 1`, and may be asked for by silence: a
+    /// caller expects its answer with and without that line.
     ///
     /// # Errors
     /// As listed above; [`ErrorKind::Unsupported`] for sources of a scheme this transport does not speak.

@@ -1,0 +1,103 @@
+//! The conformance suite for [`GitBackend`]: what every engine has to get right, judged by the git program.
+//!
+//! ```ignore
+//! use gitsync_core::testing::backend_suite::Subject;
+//!
+//! fn subject() -> Subject {
+//!     Subject::new(MyEngine::new(), my_transport())
+//! }
+//!
+//! gitsync_core::backend_suite!(subject);
+//! ```
+//!
+//! The crate that uses it needs `tokio` with `macros` and `rt`.
+
+mod mirror;
+
+pub mod fetching;
+pub mod listing;
+pub mod local;
+pub mod mirroring;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub use self::mirror::{Mirror, Synced, Via};
+use crate::backend::{CallContext, GitBackend, NoProgress, PublishPermit};
+use crate::cancel::Cancellation;
+use crate::transport::{CallLimits, Transport};
+
+/// The engine under test, and a way to upstreams.
+///
+/// The transport must speak `http` to the loopback and read `file` sources below the system's temporary directory.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// The engine.
+    pub backend: Arc<dyn GitBackend>,
+    /// The way to upstreams.
+    pub transport: Arc<dyn Transport>,
+}
+
+impl Subject {
+    /// Creates a subject.
+    pub fn new(backend: impl GitBackend + 'static, transport: impl Transport + 'static) -> Self {
+        Subject { backend: Arc::new(backend), transport: Arc::new(transport) }
+    }
+
+    /// Returns a context that ends after a minute.
+    pub fn context(&self) -> CallContext {
+        self.context_within(Duration::from_secs(60))
+    }
+
+    /// Returns a context that ends after a while.
+    pub fn context_within(&self, time: Duration) -> CallContext {
+        CallContext {
+            transport: Arc::clone(&self.transport),
+            limits: CallLimits {
+                cancellation: Cancellation::new(),
+                deadline: Instant::now() + time,
+                max_response_bytes: 1 << 30,
+            },
+            progress: Arc::new(NoProgress),
+        }
+    }
+}
+
+/// The right to publish where nobody else can.
+#[derive(Clone, Copy, Debug)]
+pub struct Alone;
+
+impl PublishPermit for Alone {}
+
+/// Makes a test of each case of the [suite](crate::testing::backend_suite). Takes a function that returns a
+/// [`Subject`](crate::testing::backend_suite::Subject).
+#[macro_export]
+macro_rules! backend_suite {
+    ($make:expr) => {
+        $crate::backend_suite! { @cases $make;
+            fetching: a_cancelled_fetch_leaves_nothing, a_fetch_past_its_deadline_leaves_nothing,
+                a_fetch_past_its_bound_leaves_nothing, a_cut_or_garbled_pack_leaves_nothing,
+                an_upstream_that_moves_meanwhile_is_worth_another_try, incremental_fetches_are_small,
+                nothing_wanted_or_no_repository_is_an_error, progress_is_reported;
+            listing: an_empty_upstream_is_listed, heads_are_told_as_they_are, odd_names_arrive_as_bytes,
+                two_thousand_references_are_mirrored, answers_that_are_none_have_their_kinds,
+                a_stalled_listing_ends_by_its_limits;
+            local: a_repository_is_made_once, references_change_all_or_none, ids_are_resolved_through_tags,
+                ancestry_is_exact, walks_equal_rev_list, a_walk_into_a_hole_is_corrupt;
+            mirroring: clones_and_fast_forwards, forced_and_deleted_branches, names_change_between_file_and_directory,
+                tags_of_all_kinds, head_follows, sha256_repositories, kept_references_stay,
+                references_outside_of_branches_and_tags;
+        }
+    };
+    (@cases $make:expr; $($module:ident: $($case:ident),+;)+) => {
+        $(mod $module {
+            use super::*;
+            $(
+                #[tokio::test]
+                async fn $case() {
+                    $crate::testing::backend_suite::$module::$case($make()).await;
+                }
+            )+
+        })+
+    };
+}
