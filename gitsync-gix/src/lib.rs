@@ -1,15 +1,24 @@
-//! The engine of gitsync on gitoxide: local primitives in pure Rust, without the git program.
+//! The engine of gitsync on gitoxide: in pure Rust, without the git program.
 //!
-//! Every function here blocks and belongs on a thread that may. A [`Repository`] is opened for each piece of work: opening
-//! costs a few file reads, and what it knows (packs, the shallow boundary) is then as fresh as the work needs.
+//! [`GixBackend`] is the [`GitBackend`](gitsync_core::GitBackend); upstreams are reached through the
+//! [`Transport`](gitsync_core::Transport) of each call only.
+//!
+//! Every other function here blocks and belongs on a thread that may. A [`Repository`] is opened for each piece of work:
+//! opening costs a few file reads, and what it knows (packs, the shallow boundary) is then as fresh as the work needs.
 
+pub mod backend;
 pub mod convert;
+mod fetch;
 pub mod files;
 pub mod graph;
 pub mod init;
 pub mod open;
+pub mod options;
 pub mod refs;
+mod remote;
 pub mod resolve;
 pub mod walk;
 
+pub use backend::GixBackend;
 pub use open::Repository;
+pub use options::GixOptions;

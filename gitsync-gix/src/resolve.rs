@@ -63,7 +63,8 @@ pub fn peel(repository: &Repository, mut id: gix::ObjectId) -> Result<Peeled> {
     Ok(Peeled::Broken)
 }
 
-fn target_of(tag: &[u8]) -> Option<ObjectId> {
+/// Returns the object that a tag names in its first line.
+pub(crate) fn target_of(tag: &[u8]) -> Option<ObjectId> {
     let line = tag.split(|byte| *byte == b'\n').next()?;
     ObjectId::from_hex(line.strip_prefix(b"object ")?).ok()
 }

@@ -1,0 +1,113 @@
+//! Fetching objects. No reference changes.
+
+mod haves;
+mod meter;
+mod negotiation;
+mod pack;
+mod quarantine;
+mod verify;
+
+use std::io::BufReader;
+use std::sync::Arc;
+
+use gitsync_core::backend::{FetchRequest, Fetched, ProgressSink};
+use gitsync_core::{Error, ErrorKind, Result};
+use gix::odb::pack::Bundle;
+use gix::odb::pack::bundle::write;
+use gix::protocol::fetch::{Context, Options, Shallow, Tags};
+
+use self::haves::Haves;
+use self::meter::Meter;
+use self::negotiation::Negotiation;
+use self::pack::PackReader;
+use self::quarantine::Quarantine;
+use crate::convert::hash_kind;
+use crate::open::Repository;
+use crate::options::GixOptions;
+use crate::remote::{AGENT, Call, Opening, Remembered, Session, explain};
+
+/// How much of the pack is read at once.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// Fetches what the wants reach.
+///
+/// The pack is received and indexed in a quarantine. It moves in when it is complete, fsynced and found to lead
+/// everywhere it must; before that, nothing of it is visible, and an error takes it all away.
+pub(crate) fn fetch(
+    repository: &Repository,
+    request: &FetchRequest,
+    call: &Call,
+    progress: &dyn ProgressSink,
+    options: &GixOptions,
+    remembered: &Remembered,
+) -> Result<Fetched> {
+    if request.wants.is_empty() {
+        return Err(Error::new(ErrorKind::InvalidInput, "a fetch wants nothing"));
+    }
+    let wants = request.wants.iter().map(|id| repository.local_id(id)).collect::<Result<Vec<_>>>()?;
+    let haves = Haves::of(repository)?;
+    let quarantine = Quarantine::new(repository)?;
+    let mut session = open(call, repository, options, remembered)?;
+    // Nearly all that is looked up is either there or not to come: no look at the disk for each miss.
+    let mut odb = repository.odb().clone();
+    odb.refresh_never();
+    let mut negotiation = Negotiation::new(&wants, &haves, &odb, &session, repository.format());
+    let (objects, interrupt) = (Arc::default(), call.limits.cancellation.flag());
+    let (mut fetched, mut written) = (Fetched::default(), None);
+    let (handshake, transport) = session.parts();
+    let done = gix::protocol::fetch(
+        &mut negotiation,
+        |pack, meter, interrupt| {
+            let pack = PackReader::new(pack, call, request.max_pack_bytes, progress, &objects);
+            let mut pack = BufReader::with_capacity(BUFFER_BYTES, pack);
+            let outcome = Bundle::write_to_directory(
+                &mut pack,
+                Some(&quarantine.pack_dir()),
+                meter,
+                interrupt,
+                // With a lookup every entry is rewritten; without haves there are no thin packs.
+                (!haves.is_empty()).then(|| odb.clone()),
+                hash_kind(repository.format()),
+                write::Options {
+                    thread_limit: Some(options.index_threads.max(1)),
+                    alloc_limit_bytes: Some(options.max_object_bytes),
+                    ..write::Options::default()
+                },
+            );
+            (fetched.objects, fetched.bytes) = pack.get_ref().finish();
+            written = Some(outcome?);
+            Ok(true)
+        },
+        Meter::new(&objects, &call.failure),
+        &interrupt,
+        Context { handshake, transport, user_agent: ("agent", Some(AGENT.into())), trace_packetlines: false },
+        Options {
+            shallow_file: repository.git_dir().join("shallow"),
+            shallow: &Shallow::NoChange,
+            tags: Tags::None,
+            reject_shallow_remote: true,
+        },
+    );
+    done.map_err(|error| explain(call, error))?;
+    session.close();
+    verify::verify(repository, &quarantine, &wants, &call.limits)?;
+    call.limits.check()?;
+    if let Some((Some(pack), Some(index))) = written.map(|outcome| (outcome.data_path, outcome.index_path)) {
+        fetched.packs.push(quarantine.publish(&pack, &index)?);
+    }
+    Ok(fetched)
+}
+
+fn open(call: &Call, repository: &Repository, options: &GixOptions, remembered: &Remembered) -> Result<Session> {
+    let greeting = if call.source.scheme().is_http() { remembered.take(&call.source) } else { None };
+    let opening = greeting.map_or(Opening::Original, Opening::Replay);
+    let (session, listing) = Session::open(call, opening, options.list_limits())?;
+    let refused = |kind, what: &str| Err(Error::new(kind, what).with("source", &call.source));
+    if listing.is_some_and(|listing| listing.is_shallow()) {
+        return refused(ErrorKind::Unsupported, "the upstream is a shallow clone, which has no history to fetch");
+    }
+    if session.format()? != repository.format() {
+        return refused(ErrorKind::Conflict, "the upstream's object format is not that of the repository");
+    }
+    Ok(session)
+}

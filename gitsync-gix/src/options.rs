@@ -1,0 +1,54 @@
+//! What can be set.
+
+use std::thread;
+
+use gitsync_core::blocking::BatchLimits;
+
+use crate::remote::ListLimits;
+
+/// The settings of a [`GixBackend`](crate::GixBackend).
+///
+/// ```
+/// use gitsync_gix::{GixBackend, GixOptions};
+///
+/// let mut options = GixOptions::default();
+/// options.blocking_threads = 4;
+/// let backend = GixBackend::new(options);
+/// # let _ = backend;
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct GixOptions {
+    /// How many calls may be at work at a time, and how many commit walks beside them. Twice the cores, at least 4.
+    pub blocking_threads: usize,
+    /// How large the batches of a commit walk become.
+    pub batch: BatchLimits,
+    /// How many references an upstream may list. A million.
+    pub max_listed_refs: usize,
+    /// How many bytes an upstream's list of references may have. 256 MiB.
+    pub max_listing_bytes: usize,
+    /// How many threads index one pack. The cores, at most 4.
+    pub index_threads: usize,
+    /// How large an object may be that has to be taken apart in memory. 2 GiB.
+    pub max_object_bytes: usize,
+}
+
+impl GixOptions {
+    pub(crate) fn list_limits(&self) -> ListLimits {
+        ListLimits { refs: self.max_listed_refs, bytes: self.max_listing_bytes }
+    }
+}
+
+impl Default for GixOptions {
+    fn default() -> Self {
+        let cores = thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        GixOptions {
+            blocking_threads: (2 * cores).max(4),
+            batch: BatchLimits::default(),
+            max_listed_refs: 1_000_000,
+            max_listing_bytes: 256 << 20,
+            index_threads: cores.min(4),
+            max_object_bytes: 2 << 30,
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What all steps of one call to an upstream share.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gitsync_core::backend::CallContext;
+use gitsync_core::source::SourceUrl;
+use gitsync_core::transport::CallLimits;
+use gitsync_core::{Error, ErrorKind, Transport};
+
+/// One call to an upstream: how to get there, what ends it, and why it failed. Clones share the failure.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) source: SourceUrl,
+    pub(crate) limits: CallLimits,
+    pub(crate) failure: Failure,
+}
+
+impl Call {
+    pub(crate) fn new(source: &SourceUrl, context: &CallContext, limits: &CallLimits) -> Self {
+        Call {
+            transport: Arc::clone(&context.transport),
+            source: source.clone(),
+            limits: limits.clone(),
+            failure: Failure::default(),
+        }
+    }
+
+    /// Returns a call to the same upstream of which a failure is its own affair.
+    pub(crate) fn aside(&self) -> Self {
+        Call { failure: Failure::default(), ..self.clone() }
+    }
+}
+
+/// The first thing that went wrong, as it was.
+///
+/// On their way through gix errors are wrapped, turned into texts, or lost. So ours are kept here, where they arise.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Failure(Arc<Mutex<Kept>>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    error: Option<Error>,
+    said: Option<String>,
+}
+
+impl Failure {
+    /// Keeps an error, and returns one for gix to pass on.
+    pub(crate) fn keep(&self, error: Error) -> io::Error {
+        let text = error.to_string();
+        self.with(|kept| kept.error.get_or_insert(error).kind());
+        io::Error::other(text)
+    }
+
+    /// Keeps what a stream of the transport failed with, and returns an error for gix to pass on.
+    pub(crate) fn keep_io(&self, error: io::Error) -> io::Error {
+        if error.kind() == io::ErrorKind::Interrupted {
+            return error;
+        }
+        let ours = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).cloned();
+        let error = ours.unwrap_or_else(|| {
+            Error::new(ErrorKind::SourceUnreachable, format!("the connection to the upstream broke: {error}"))
+                .caused_by(error)
+        });
+        self.keep(error)
+    }
+
+    /// Keeps a message by which the upstream itself explains a failure that will follow.
+    pub(crate) fn keep_said(&self, message: String) {
+        self.with(|kept| kept.said.get_or_insert(message).len());
+    }
+
+    /// Takes the error out.
+    pub(crate) fn take(&self) -> Option<Error> {
+        self.with(|kept| kept.error.take())
+    }
+
+    /// Takes out what the upstream said.
+    pub(crate) fn take_said(&self) -> Option<String> {
+        self.with(|kept| kept.said.take())
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut Kept) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,75 @@
+//! Greetings of upstreams, kept from the listing to the fetch.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use gitsync_core::model::ObjectFormat;
+use gitsync_core::source::SourceUrl;
+use gix_transport::client::Capabilities;
+
+/// How long a greeting is good for. A fetch follows its listing within seconds.
+const KEPT_FOR: Duration = Duration::from_secs(300);
+
+/// How many greetings are kept.
+const MAX_KEPT: usize = 10_000;
+
+/// What upstreams said of themselves lately.
+///
+/// Over HTTP a fetch needs nothing of the greeting but the capabilities, and the greeting lists all references. Knowing
+/// them saves that request.
+#[derive(Debug, Default)]
+pub(crate) struct Remembered(Mutex<HashMap<SourceUrl, (Instant, Vec<u8>)>>);
+
+impl Remembered {
+    /// Remembers the capabilities of an upstream.
+    pub(crate) fn keep(&self, source: &SourceUrl, capabilities: &Capabilities, format: ObjectFormat) {
+        let now = Instant::now();
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= MAX_KEPT {
+            kept.retain(|_, (at, _)| now.duration_since(*at) < KEPT_FOR);
+        }
+        if kept.len() < MAX_KEPT {
+            kept.insert(source.clone(), (now, greeting(capabilities, format)));
+        }
+    }
+
+    /// Returns the greeting of an upstream as it would be without references. It is good for one fetch.
+    pub(crate) fn take(&self, source: &SourceUrl) -> Option<Vec<u8>> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, greeting) = kept.remove(source)?;
+        (at.elapsed() < KEPT_FOR).then_some(greeting)
+    }
+}
+
+fn greeting(capabilities: &Capabilities, format: ObjectFormat) -> Vec<u8> {
+    let mut line = format!("{} capabilities^{{}}\0", "0".repeat(format.id_len() * 2)).into_bytes();
+    // Where HEAD points is of no use to a fetch, and may be long.
+    for capability in capabilities.iter().filter(|capability| capability.name() != "symref") {
+        line.extend_from_slice(capability.name());
+        if let Some(value) = capability.value() {
+            line.push(b'=');
+            line.extend_from_slice(value);
+        }
+        line.push(b' ');
+    }
+    line.pop();
+    advertisement(&[&line])
+}
+
+/// Returns the greeting of a server that knows version 2 and tells where an unborn `HEAD` points.
+pub(super) fn greeting_v2(format: ObjectFormat) -> Vec<u8> {
+    let format = format!("object-format={}", format.as_str());
+    advertisement(&[b"version 2", b"ls-refs=unborn", format.as_bytes()])
+}
+
+fn advertisement(lines: &[&[u8]]) -> Vec<u8> {
+    let mut out = b"001e# service=git-upload-pack\n0000".to_vec();
+    for line in lines {
+        out.extend_from_slice(format!("{:04x}", line.len() + 5).as_bytes());
+        out.extend_from_slice(line);
+        out.push(b'\n');
+    }
+    out.extend_from_slice(b"0000");
+    out
+}
