@@ -94,6 +94,14 @@ impl SyncPlan {
         at_risk.chain(moved.filter_map(|(_, old, new)| Some(((*old)?, (*new)?)))).collect()
     }
 
+    /// Returns the old tips that are to be kept: those that are at risk and there, and not part of the new tip.
+    pub fn lost_tips(&self, facts: &ObjectFacts) -> BTreeSet<ObjectId> {
+        let there = self.at_risk.iter().filter(|risk| !facts.missing.contains(&risk.old));
+        let lost = there
+            .filter(|risk| movement_kind(&risk.name, Some(risk.old), risk.new, facts) != MovementKind::FastForward);
+        lost.map(|risk| risk.old).collect()
+    }
+
     /// Returns the reference transaction: the edits, and a kept reference for each tip that would be lost.
     ///
     /// `day` is the UTC day as `YYYYMMDD`; it dates the kept references.
@@ -101,14 +109,10 @@ impl SyncPlan {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if `day` cannot be part of a reference name.
     pub fn publish(&self, facts: &ObjectFacts, day: &str) -> Result<RefTransaction> {
-        let lost = self.at_risk.iter().filter(|risk| !facts.missing.contains(&risk.old));
-        let lost =
-            lost.filter(|risk| movement_kind(&risk.name, Some(risk.old), risk.new, facts) != MovementKind::FastForward);
-        let lost: BTreeSet<ObjectId> = lost.map(|risk| risk.old).collect();
-
+        let lost = self.lost_tips(facts);
         let mut edits = Vec::with_capacity(lost.len() + self.edits.len());
         for old in lost {
-            let name = RefName::new(format!("refs/gitsync/kept/{day}/{old}"))?;
+            let name = kept_name(day, old)?;
             // A kept reference names the id it holds; one that was moved by hand is put right.
             let present = self.kept.get(&name).copied();
             if present != Some(old) {
@@ -129,6 +133,14 @@ impl SyncPlan {
         };
         self.moved.iter().map(movement).collect()
     }
+}
+
+/// Returns the name under which a tip is kept.
+///
+/// # Errors
+/// [`ErrorKind::InvalidInput`] if `day` cannot be part of a reference name.
+pub fn kept_name(day: &str, tip: ObjectId) -> Result<RefName> {
+    RefName::new(format!("refs/gitsync/kept/{day}/{tip}"))
 }
 
 /// Tells whether the reference is one whose commits are recorded and whose old tips are kept.

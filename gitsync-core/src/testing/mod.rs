@@ -4,7 +4,9 @@
 //! - [`store_suite!`](crate::store_suite), [`queue_suite!`](crate::queue_suite),
 //!   [`backend_suite!`](crate::backend_suite): whether an
 //!   implementation of [`Store`](crate::Store), [`JobQueue`](crate::JobQueue) or [`GitBackend`](crate::GitBackend) keeps its contract.
-//! - [`Upstream`], [`SmartHttpServer`], [`Git`]: repositories made and judged by the git program, which must be installed.
+//! - [`Upstream`], [`RandomUpstream`], [`SmartHttpServer`], [`Git`], [`check_mirror`]: repositories made and judged by the
+//!   git program, which must be installed.
+//! - [`DieAt`]: a process that dies between two steps of a task.
 //!
 //! Suite code fails by panicking, like any test.
 
@@ -12,13 +14,19 @@ pub mod backend_suite;
 mod clock;
 pub mod git;
 pub mod http_server;
+mod judge;
 pub mod queue_suite;
+mod random_upstream;
 mod run;
+mod steps;
 pub mod store_suite;
 pub mod upstream;
 
 pub use clock::ManualClock;
 pub use git::Git;
 pub use http_server::SmartHttpServer;
+pub use judge::check_mirror;
+pub use random_upstream::RandomUpstream;
 pub use run::run;
+pub use steps::DieAt;
 pub use upstream::Upstream;

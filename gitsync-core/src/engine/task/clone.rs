@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::record::Books;
-use super::sync::as_plan_baseline;
+use super::sync::{as_plan_baseline, unique};
 use super::{Attempt, Done};
-use crate::backend::{Head, InitOptions, LocalRefs, RefEdit, Resolved};
+use crate::backend::{Head, InitOptions, LocalRefs, RefEdit, RefTransaction, Resolved};
 use crate::engine::disk::{Manifest, Unpublished, adopt_objects, publish_new, replace_published};
 use crate::engine::parts::blocking;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ObjectId, RefName};
-use crate::plan::{ObjectFacts, plan, policy_digest};
+use crate::plan::{ObjectFacts, SyncPlan, kept_name, plan, policy_digest};
 use crate::source::SourceUrl;
 
 impl Attempt {
@@ -59,24 +59,30 @@ impl Attempt {
         self.step("initialized").await?;
 
         let baseline = self.parts.store.baseline(self.started.repository.id).await?;
+        let recorded = as_plan_baseline(&baseline);
         let empty = LocalRefs { refs: Vec::new(), head: Head::Branch(initial), format: advertised.format };
-        let plan = plan(&mapping, &as_plan_baseline(&baseline), &empty, &advertised)?;
-        self.fetch(temporary.path(), &upstream.source, &plan).await?;
+        let fresh = plan(&mapping, &recorded, &empty, &advertised)?;
+        self.fetch(temporary.path(), &upstream.source, &fresh).await?;
         self.step("fetched").await?;
 
-        let carried = if replaces { self.carry_over(temporary.path()).await? } else { Vec::new() };
+        // What happens to the old references is decided as for a sync, so a clone in place of another loses no more.
+        let before = if replaces { self.refs_before().await } else { None };
+        // Objects named by another hash function cannot be carried over.
+        let before = before.filter(|before| before.format == advertised.format).unwrap_or_else(|| empty.clone());
+        let plan = plan(&mapping, &recorded, &before, &advertised)?;
+        self.carry_objects_over(temporary.path(), &plan, &before).await?;
         let facts = self.object_facts(temporary.path(), &plan).await?;
-        // What is kept was decided by what the old directory has, not by what was recorded of it.
-        let nothing_more = ObjectFacts { missing: plan.at_risk.iter().map(|risk| risk.old).collect(), ..facts.clone() };
-        let mut change = plan.publish(&nothing_more, &self.parts.clock.now().utc_day())?;
-        change.edits.extend(carried);
+        let keep = self.kept_after(temporary.path(), &plan, &facts, &before).await?;
+        let head = fresh.head.clone().unwrap_or(empty.head);
+        let edits = fresh.edits.into_iter().chain(keep).collect();
+        let change = RefTransaction { edits, head: fresh.head };
         self.parts.backend.update_refs(temporary.path(), change, Box::new(Unpublished)).await?;
         self.step("references written").await?;
 
         self.publish(temporary.path(), source, replaces).await?;
         self.step("published").await?;
         let policy = policy_digest(Some(source), &mapping);
-        let books = Books::new(&mapping, plan, facts, baseline, &advertised, &empty.head);
+        let books = Books::new(&mapping, plan, facts, baseline, &advertised, &head);
         self.record(Books { full: true, policy, source: Some(source.clone()), ..books }).await
     }
 
@@ -97,25 +103,41 @@ impl Attempt {
         .await
     }
 
-    /// Brings old tips that a new clone does not have into it, as kept references with their objects. Those that cannot be
-    /// read any more are passed over.
-    async fn carry_over(&self, clone: &Path) -> Result<Vec<RefEdit>> {
-        let Ok(old) = self.parts.backend.read_refs(&self.published).await else { return Ok(Vec::new()) };
-        let day = self.parts.clock.now().utc_day();
-        let mut keep: BTreeMap<RefName, ObjectId> = BTreeMap::new();
-        let tips = old.refs.iter().filter(|(name, _)| name.is_branch() || name.is_tag());
-        let tips: Vec<ObjectId> = tips.map(|(_, id)| *id).collect();
-        for id in self.missing(clone, &tips).await? {
-            keep.insert(RefName::new(format!("refs/gitsync/kept/{day}/{id}"))?, id);
-        }
-        keep.extend(old.refs.iter().filter(|(name, _)| name.is_reserved()).cloned());
-        let ids: Vec<ObjectId> = keep.values().copied().collect();
-        if !self.missing(clone, &ids).await?.is_empty() {
+    /// Reads the references that are to be replaced; a repository that is too damaged for that has none to carry over.
+    async fn refs_before(&self) -> Option<LocalRefs> {
+        let read = self.parts.backend.read_refs(&self.published).await;
+        read.inspect_err(|error| tracing::warn!(%error, "the old references cannot be read")).ok()
+    }
+
+    /// Takes the old repository's objects over if the clone lacks one that is to be kept.
+    async fn carry_objects_over(&self, clone: &Path, plan: &SyncPlan, before: &LocalRefs) -> Result<()> {
+        let kept = before.refs.iter().filter(|(name, _)| name.is_reserved()).map(|(_, id)| *id);
+        let ids = unique(plan.at_risk.iter().map(|risk| risk.old).chain(kept));
+        if !self.missing(clone, &ids).await?.is_empty() && self.published.exists() {
             let (from, to) = (self.published.clone(), clone.to_owned());
             blocking(move || adopt_objects(&from, &to)).await?;
         }
-        let lost = self.missing(clone, &ids).await?;
-        let keep = keep.into_iter().filter(|(_, id)| !lost.contains(id));
+        Ok(())
+    }
+
+    /// Returns the kept references of the clone: those there were, and those for tips that are lost by it. What could not
+    /// be carried over is passed over.
+    async fn kept_after(
+        &self,
+        clone: &Path,
+        plan: &SyncPlan,
+        facts: &ObjectFacts,
+        before: &LocalRefs,
+    ) -> Result<Vec<RefEdit>> {
+        let day = self.parts.clock.now().utc_day();
+        let mut keep: BTreeMap<RefName, ObjectId> = BTreeMap::new();
+        for tip in plan.lost_tips(facts) {
+            keep.insert(kept_name(&day, tip)?, tip);
+        }
+        keep.extend(before.refs.iter().filter(|(name, _)| name.is_reserved()).cloned());
+        let ids: Vec<ObjectId> = keep.values().copied().collect();
+        let missing = self.missing(clone, &ids).await?;
+        let keep = keep.into_iter().filter(|(_, id)| !missing.contains(id));
         Ok(keep.map(|(name, id)| RefEdit { name, old: None, new: Some(id) }).collect())
     }
 

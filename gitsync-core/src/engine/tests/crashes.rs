@@ -1,35 +1,10 @@
 //! A process may die between any two steps: whoever comes next makes everything right.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::world::{LONG_ENOUGH, World};
-use crate::engine::StepHook;
 use crate::state::{RepositoryStatus, TaskStatus};
-
-/// Lets a number of steps pass, then never returns: the process has died.
-#[derive(Debug)]
-struct DieAt {
-    steps_left: AtomicUsize,
-    died: tokio::sync::Notify,
-}
-
-impl DieAt {
-    fn new(step: usize) -> Arc<Self> {
-        Arc::new(DieAt { steps_left: AtomicUsize::new(step), died: tokio::sync::Notify::new() })
-    }
-}
-
-#[async_trait::async_trait]
-impl StepHook for DieAt {
-    async fn reached(&self, _step: &'static str) {
-        let left = self.steps_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
-        if left.is_err() {
-            self.died.notify_one();
-            std::future::pending::<()>().await;
-        }
-    }
-}
+use crate::testing::DieAt;
 
 /// Works until idle or until the given step; tells whether it died there.
 async fn work_until(world: &World, step: usize) -> bool {
@@ -41,7 +16,7 @@ async fn work_until(world: &World, step: usize) -> bool {
             result.unwrap();
             false
         }
-        () = hook.died.notified() => true,
+        () = hook.died() => true,
     }
 }
 
@@ -168,7 +143,7 @@ async fn a_worker_that_was_only_slow_changes_nothing_any_more() {
     tokio::pin!(slow);
     tokio::select! {
         _ = &mut slow => panic!("it stops"),
-        () = hook.died.notified() => {}
+        () = hook.died() => {}
     }
     world.clock.advance(LONG_ENOUGH);
     world.work().await;

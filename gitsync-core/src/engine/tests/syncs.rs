@@ -175,6 +175,25 @@ async fn a_failed_reclone_changes_nothing_and_a_successful_one_forgets_nothing()
     world.check_books(repository.id).await;
 }
 
+/// A tip that the clone happens to have, because another reference reaches it for now, is kept all the same.
+#[tokio::test]
+async fn a_reclone_keeps_what_only_a_passing_reference_reaches() {
+    let world = World::new();
+    let line = world.upstream(3);
+    world.set("refs/heads/topic", Some(line[2]));
+    world.set("refs/heads/main", Some(line[0]));
+    world.set("refs/pull/1/head", Some(line[2]));
+    let repository = world.mirror().await;
+    world.set("refs/heads/topic", None);
+    world.gitsync.migrate(repository.id, None, true).await.unwrap();
+    world.work().await;
+    assert_eq!(world.kept_on_disk(&repository).await, [line[2]]);
+    world.set("refs/pull/1/head", None);
+    assert!(is_done(&world.sync(repository.id).await));
+    assert_eq!(world.kept_on_disk(&repository).await, [line[2]]);
+    world.check_books(repository.id).await;
+}
+
 #[tokio::test]
 async fn a_pushed_repository_without_a_source_records_what_is_there() {
     use crate::backend::{GitBackend, RefEdit, RefTransaction};

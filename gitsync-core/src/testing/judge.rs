@@ -1,0 +1,61 @@
+//! The judge of a mirror and its records: the git program.
+
+use std::path::Path;
+
+use super::git::Git;
+use crate::GitSync;
+use crate::model::{Page, PageRequest, RepositoryId};
+use crate::store::CommitFilter;
+
+/// Compares a mirror with its upstream, and its records with the mirror, reference for reference and commit for commit.
+///
+/// # Panics
+/// At the first difference.
+pub async fn check_mirror(gitsync: &GitSync, id: RepositoryId, mirror: &Path, upstream: &Path) {
+    let (ours, theirs) = (Git::at(mirror), Git::at(upstream));
+    let refs = ours.refs();
+    let (kept, mirrored): (Vec<_>, Vec<_>) = refs.iter().partition(|(name, _)| name.starts_with(b"refs/gitsync/"));
+    assert_eq!(mirrored, theirs.refs().iter().collect::<Vec<_>>(), "references");
+    assert_eq!(ours.head(), theirs.head(), "HEAD");
+    for (name, id) in kept {
+        assert!(name.ends_with(id.to_string().as_bytes()), "a kept reference names what it holds");
+    }
+
+    let repository = gitsync.repository(id).await.expect("the repository is recorded");
+    let counted = ours.run(&["rev-list", "--count", "--branches", "--tags"]);
+    assert_eq!(repository.total_commits.to_string(), counted, "total_commits");
+    let mut commits: Vec<_> = all_commits(gitsync, id).await;
+    let mut listed: Vec<_> = ours.ids(&["rev-list", "--branches", "--tags"]);
+    commits.sort();
+    listed.sort();
+    assert_eq!(commits, listed, "recorded commits");
+
+    let heads: Vec<_> = refs.iter().filter(|(name, _)| name.starts_with(b"refs/heads/")).cloned().collect();
+    let page = PageRequest::new(1000, None).expect("a page has 1,000 items");
+    let branches = gitsync.list_branches(id, &page).await.expect("branches are listed");
+    let branches: Vec<_> = branches.items.into_iter().map(|b| (b.name.as_bytes().to_vec(), b.commit)).collect();
+    assert_eq!(branches, heads, "branches");
+
+    let head = theirs.head();
+    let branch = repository.default_branch.map(|name| format!("ref: {name}"));
+    assert_eq!(branch, head.starts_with("ref: ").then(|| head.clone()), "default_branch");
+    let at_head = theirs.command().args(["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]).output();
+    let at_head = String::from_utf8(at_head.expect("git runs").stdout).expect("git prints an id");
+    let at_head = Some(at_head.trim_end().to_owned()).filter(|id| !id.is_empty());
+    assert_eq!(repository.last_commit.map(|id| id.to_string()), at_head, "last_commit");
+}
+
+async fn all_commits(gitsync: &GitSync, id: RepositoryId) -> Vec<crate::model::ObjectId> {
+    let mut commits = Vec::new();
+    let mut after = None;
+    loop {
+        let page = PageRequest::new(1000, after).expect("a page has 1,000 items");
+        let listed = gitsync.list_commits(id, &CommitFilter::default(), &page).await;
+        let Page { items, next } = listed.expect("commits are listed");
+        commits.extend(items.into_iter().map(|commit| commit.id));
+        after = next;
+        if after.is_none() {
+            return commits;
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Random histories, synced and broken off at random: after each completed sync everything equals what git says.
+//!
+//! `GITSYNC_SEEDS=300 cargo nextest run -p gitsync-gix --test histories` runs the long form; `GITSYNC_FIRST_SEED` begins
+//! elsewhere. A failure names its seed.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gitsync_core::GitSync;
+use gitsync_core::engine::{CreateRepository, NoSteps, StepHook};
+use gitsync_core::memory::{MemoryQueue, MemoryStore};
+use gitsync_core::model::{ObjectId, RepositoryId, TaskId};
+use gitsync_core::queue::QueueLimits;
+use gitsync_core::source::{Scheme, SourcePolicy, SourceUrl};
+use gitsync_core::state::TaskStatus;
+use gitsync_core::testing::{DieAt, Git, ManualClock, RandomUpstream, check_mirror};
+use gitsync_gix::GixBackend;
+use gitsync_transport::{NetOptions, NetTransport};
+
+/// Longer than a lease and than every pause between attempts.
+const LONG_ENOUGH: Duration = Duration::from_secs(600);
+
+struct Bench {
+    dir: tempfile::TempDir,
+    clock: ManualClock,
+    store: Arc<MemoryStore>,
+    queue: Arc<MemoryQueue>,
+    policy: SourcePolicy,
+}
+
+impl Bench {
+    fn new(upstream: &RandomUpstream) -> Self {
+        let clock = ManualClock::default();
+        let root = upstream.upstream().root();
+        Bench {
+            dir: tempfile::tempdir().expect("a directory can be made"),
+            store: Arc::new(MemoryStore::new(Arc::new(clock.clone()))),
+            queue: Arc::new(MemoryQueue::new(Arc::new(clock.clone()), QueueLimits::default())),
+            policy: SourcePolicy::builder().schemes([Scheme::File]).file_root(root).build().expect("the root is there"),
+            clock,
+        }
+    }
+
+    fn engine(&self, steps: Arc<dyn StepHook>) -> GitSync {
+        GitSync::builder()
+            .store(Arc::clone(&self.store) as _)
+            .queue(Arc::clone(&self.queue) as _)
+            .backend(Arc::new(GixBackend::default()))
+            .transport(Arc::new(NetTransport::new(self.policy.clone(), NetOptions::default())))
+            .policy(self.policy.clone())
+            .clock(Arc::new(self.clock.clone()))
+            .steps(steps)
+            .repos_dir(self.dir.path())
+            .build()
+            .expect("nothing is missing")
+    }
+
+    fn mirror(&self) -> PathBuf {
+        self.dir.path().join("org/mirror")
+    }
+
+    async fn create(&self, source: SourceUrl) -> RepositoryId {
+        let gitsync = self.engine(Arc::new(NoSteps));
+        let organisation = gitsync.create_organisation(&"org".parse().unwrap(), "Org").await.unwrap();
+        let wish = CreateRepository { name: "mirror".into(), source: Some(source), ..CreateRepository::default() };
+        gitsync.create_repository(organisation.id, wish).await.unwrap().0.id
+    }
+
+    /// Works until everything is done; the first process dies at a step, if one is given.
+    async fn work(&self, dies_at: Option<usize>) {
+        if let Some(step) = dies_at {
+            let hook = DieAt::new(step);
+            let worker = self.engine(Arc::clone(&hook) as _).worker();
+            tokio::select! {
+                done = worker.run_until_idle() => { done.unwrap(); }
+                () = hook.died() => {}
+            }
+            self.clock.advance(LONG_ENOUGH);
+        }
+        self.engine(Arc::new(NoSteps)).worker().run_until_idle().await.unwrap();
+    }
+}
+
+fn env(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().map_or(default, |value| value.parse().expect("a number"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_happens_upstream_records_and_mirror_are_what_git_says() {
+    let first = env("GITSYNC_FIRST_SEED", 1);
+    for seed in first..first + env("GITSYNC_SEEDS", 20) {
+        println!("seed {seed}");
+        run(seed).await;
+    }
+}
+
+async fn run(seed: u64) {
+    let mut upstream = RandomUpstream::new(seed);
+    let bench = Bench::new(&upstream);
+    let changes = upstream.rng().usize(0..20);
+    upstream.change(changes);
+    let id = bench.create(upstream.upstream().file_source()).await;
+    let gitsync = bench.engine(Arc::new(NoSteps));
+    let mut tips = BTreeSet::new();
+    for round in 0..6 {
+        let dies_at = upstream.rng().bool().then(|| upstream.rng().usize(0..14));
+        let task = if round == 0 { None } else { Some(request(&gitsync, id, &mut upstream).await) };
+        bench.work(dies_at).await;
+        // Upstream may move while nobody looks; a second sync sees it all.
+        if let Some(task) = task {
+            let ended = gitsync.task(task).await.unwrap();
+            assert_eq!(ended.status, TaskStatus::Completed, "round {round}: {:?}", ended.error);
+        }
+        check_mirror(&gitsync, id, &bench.mirror(), upstream.upstream().dir()).await;
+        check_tips(&bench, &mut tips);
+        let changes = upstream.rng().usize(0..12);
+        upstream.change(changes);
+    }
+    Git::at(bench.mirror()).assert_sound();
+}
+
+/// Asks for a sync, or now and then for a clone in place of what is there.
+async fn request(gitsync: &GitSync, id: RepositoryId, upstream: &mut RandomUpstream) -> TaskId {
+    if upstream.rng().u8(0..6) == 0 {
+        return gitsync.migrate(id, None, true).await.unwrap().id;
+    }
+    gitsync.sync_accepting_shrink(id).await.unwrap().id
+}
+
+/// Checks that every tip a branch or tag ever had still has a name.
+fn check_tips(bench: &Bench, tips: &mut BTreeSet<ObjectId>) {
+    let git = Git::at(bench.mirror());
+    let refs = git.refs();
+    let history = refs.iter().filter(|(name, _)| name.starts_with(b"refs/heads/") || name.starts_with(b"refs/tags/"));
+    tips.extend(history.map(|(_, id)| *id));
+    let named = git.run(&["rev-list", "--objects", "--all"]);
+    let named: BTreeSet<&str> = named.lines().filter_map(|line| line.split(' ').next()).collect();
+    for tip in tips.iter() {
+        assert!(named.contains(tip.to_string().as_str()), "the tip {tip} has no name any more");
+    }
+}
