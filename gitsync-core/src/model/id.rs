@@ -43,6 +43,16 @@ impl TaskId {
     pub fn generate() -> Self {
         TaskId(Uuid::now_v7())
     }
+
+    /// Returns the 16 bytes of the id, which sort as the ids do.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+
+    /// Returns the id that has these bytes, if there are 16.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Uuid::from_slice(bytes).ok().map(TaskId)
+    }
 }
 
 impl fmt::Display for TaskId {
@@ -237,6 +247,8 @@ mod tests {
         let ids: Vec<_> = (0..100).map(|_| TaskId::generate()).collect();
         assert!(ids.is_sorted());
         assert_eq!(ids[0].to_string().parse::<TaskId>().unwrap(), ids[0]);
+        assert_eq!(TaskId::from_bytes(ids[0].as_bytes()), Some(ids[0]));
+        assert_eq!(TaskId::from_bytes(b"short"), None);
         assert_eq!("x".parse::<TaskId>().unwrap_err().kind(), ErrorKind::InvalidInput);
     }
 }

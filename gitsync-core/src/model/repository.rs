@@ -38,6 +38,11 @@ impl SourceType {
         }
     }
 
+    /// Returns the type that has this stable name, if there is one.
+    pub fn from_name(name: &str) -> Option<SourceType> {
+        SourceType::ALL.iter().copied().find(|known| known.as_str() == name)
+    }
+
     /// Returns the type a caller named; an empty name is inferred from the source.
     ///
     /// # Errors
@@ -46,7 +51,7 @@ impl SourceType {
         if name.is_empty() {
             return Ok(source.map_or(SourceType::Custom, SourceType::infer));
         }
-        SourceType::ALL.iter().copied().find(|known| known.as_str() == name).ok_or_else(|| {
+        SourceType::from_name(name).ok_or_else(|| {
             Error::new(ErrorKind::InvalidInput, "the source type is not known")
                 .with("source_type", name.escape_debug())
                 .hint("use github, gitlab, gitea or custom, or leave it empty")
@@ -73,6 +78,23 @@ pub enum Layout {
 }
 
 impl Layout {
+    /// Every shape, in declaration order.
+    pub const ALL: &[Layout] = &[Layout::Mirror, Layout::Bare, Layout::Regular];
+
+    /// Returns the stable lower-case name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Layout::Mirror => "mirror",
+            Layout::Bare => "bare",
+            Layout::Regular => "regular",
+        }
+    }
+
+    /// Returns the shape that has this stable name, if there is one.
+    pub fn from_name(name: &str) -> Option<Layout> {
+        Layout::ALL.iter().copied().find(|layout| layout.as_str() == name)
+    }
+
     /// Decides the shape from what a caller asked for. Without a wish, a repository with a source is a mirror and one
     /// without is bare.
     ///
@@ -208,6 +230,13 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn layouts_and_source_types_are_found_by_their_names() {
+        assert!(Layout::ALL.iter().all(|layout| Layout::from_name(layout.as_str()) == Some(*layout)));
+        assert!(SourceType::ALL.iter().all(|known| SourceType::from_name(known.as_str()) == Some(*known)));
+        assert_eq!(Layout::from_name("nonsense"), None);
     }
 
     #[test]

@@ -16,6 +16,10 @@ pub enum MovementKind {
 }
 
 impl MovementKind {
+    /// Every kind, in declaration order.
+    pub const ALL: &[MovementKind] =
+        &[MovementKind::Created, MovementKind::FastForward, MovementKind::Forced, MovementKind::Deleted];
+
     /// Returns the stable name.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -24,6 +28,11 @@ impl MovementKind {
             MovementKind::Forced => "forced",
             MovementKind::Deleted => "deleted",
         }
+    }
+
+    /// Returns the kind that has this stable name, if there is one.
+    pub fn from_name(name: &str) -> Option<MovementKind> {
+        MovementKind::ALL.iter().copied().find(|kind| kind.as_str() == name)
     }
 }
 
