@@ -1,0 +1,48 @@
+//! Counts of jobs, and what time alone will change.
+
+use gitsync_core::queue::QueueStats;
+use gitsync_core::{Result, Timestamp};
+
+use crate::Connection;
+use crate::statements::hosts;
+use crate::statements::jobs::{self, answer};
+
+/// See [`JobQueue::stats`](gitsync_core::JobQueue::stats).
+pub async fn stats(connection: &mut dyn Connection) -> Result<QueueStats> {
+    let now = connection.now().await?;
+    let statement = jobs::stats(connection.dialect(), now)?;
+    let Some(mut row) = connection.fetch(statement).await?.pop() else { return Ok(QueueStats::default()) };
+    Ok(QueueStats {
+        ready: row.number(answer::READY)?,
+        scheduled: row.number(answer::SCHEDULED)?,
+        running: row.number(answer::RUNNING)?,
+        oldest_ready: row.opt_timestamp(answer::OLDEST)?.map(|since| now.since(since)),
+    })
+}
+
+/// Returns the next moment at which a job may become claimable just because time passes, and the present one.
+///
+/// # Errors
+/// Those of the connection.
+pub async fn next_moment(connection: &mut dyn Connection) -> Result<(Timestamp, Option<Timestamp>)> {
+    let dialect = connection.dialect();
+    let now = connection.now().await?;
+    let mut rows = connection.fetch(jobs::next_moment(dialect, now)?).await?;
+    rows.extend(connection.fetch(hosts::next_moment(dialect, now)?).await?);
+    let mut moments = Vec::with_capacity(rows.len());
+    for mut row in rows {
+        moments.extend(row.opt_timestamp(answer::NEXT)?);
+    }
+    Ok((now, moments.into_iter().min()))
+}
+
+/// Tells whether a lease has expired that nobody has taken away yet.
+///
+/// # Errors
+/// Those of the connection.
+pub async fn has_expired_lease(connection: &mut dyn Connection) -> Result<bool> {
+    let now = connection.now().await?;
+    let statement = jobs::first_expiry(connection.dialect())?;
+    let Some(mut row) = connection.fetch(statement).await?.pop() else { return Ok(false) };
+    Ok(row.opt_timestamp(answer::NEXT)?.is_some_and(|first| first <= now))
+}

@@ -1,0 +1,58 @@
+//! Commits.
+
+use sea_query::{Index, IndexCreateStatement, TableCreateStatement};
+
+use super::{boolean, bytes, int, opt_int, text};
+
+// `commit` is a word of SQL.
+super::names!("git_commit" {
+    REPOSITORY = "repository_id",
+    ID = "object_id",
+    PARENTS = "parents",
+    AUTHOR_NAME = "author_name",
+    AUTHOR_EMAIL = "author_email",
+    AUTHOR_SECONDS = "author_seconds",
+    AUTHOR_OFFSET = "author_offset",
+    COMMITTER_NAME = "committer_name",
+    COMMITTER_EMAIL = "committer_email",
+    COMMITTER_SECONDS = "committer_seconds",
+    COMMITTER_OFFSET = "committer_offset",
+    MESSAGE = "message",
+    MESSAGE_CUT = "message_cut",
+    RECORDED_BY = "recorded_by_fence",
+    ORPHANED_AT = "orphaned_at",
+});
+
+/// There is no foreign key to the repository: it would be looked up for each of very many rows, and a task writes them only
+/// after its fence was compared with the repository's.
+pub(crate) fn table() -> TableCreateStatement {
+    super::table(TABLE)
+        .col(int(REPOSITORY))
+        .col(bytes(ID))
+        // The ids of all parents, one after the other: they have the length of the commit's own.
+        .col(bytes(PARENTS))
+        .col(text(AUTHOR_NAME))
+        .col(text(AUTHOR_EMAIL))
+        .col(int(AUTHOR_SECONDS))
+        .col(int(AUTHOR_OFFSET))
+        .col(text(COMMITTER_NAME))
+        .col(text(COMMITTER_EMAIL))
+        .col(int(COMMITTER_SECONDS))
+        .col(int(COMMITTER_OFFSET))
+        .col(text(MESSAGE))
+        .col(boolean(MESSAGE_CUT))
+        // The fence of the task that saw the commit last: a full walk orphans what it did not see.
+        .col(int(RECORDED_BY))
+        .col(opt_int(ORPHANED_AT))
+        .primary_key(Index::create().col(REPOSITORY).col(ID))
+        .to_owned()
+}
+
+/// Both lists end with the mark of orphans, so that those are passed over without a look at their rows.
+pub(crate) fn indexes() -> Vec<IndexCreateStatement> {
+    let index = |name, columns: &[&'static str]| super::index(TABLE, name, columns);
+    vec![
+        index("git_commit_by_time", &[REPOSITORY, COMMITTER_SECONDS, ID, ORPHANED_AT]),
+        index("git_commit_by_author", &[REPOSITORY, AUTHOR_EMAIL, COMMITTER_SECONDS, ID, ORPHANED_AT]),
+    ]
+}

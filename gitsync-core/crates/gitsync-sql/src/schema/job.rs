@@ -1,0 +1,60 @@
+//! Jobs: what waits for a worker, or has one.
+
+use sea_query::{Expr, IndexCreateStatement, TableCreateStatement};
+
+use super::{boolean, bytes, int, opt_int, text};
+
+super::names!("job" {
+    ID = "id",
+    STORAGE = "storage",
+    HOST = "host",
+    PRIORITY = "priority",
+    RUN_AT = "run_at",
+    ATTEMPT = "attempt",
+    EPOCH = "epoch",
+    LEASED_UNTIL = "leased_until",
+    DEADLINE_AT = "deadline_at",
+    COUNTED = "counted",
+    ABANDONED_AT = "abandoned_at",
+    CANCEL_REQUESTED = "cancel_requested",
+});
+
+pub(crate) fn table() -> TableCreateStatement {
+    super::table(TABLE)
+        .col(bytes(ID).primary_key())
+        .col(text(STORAGE))
+        .col(text(HOST))
+        .col(int(PRIORITY))
+        .col(int(RUN_AT))
+        .col(int(ATTEMPT))
+        .col(int(EPOCH))
+        // Missing while nobody has the job.
+        .col(opt_int(LEASED_UNTIL))
+        .col(opt_int(DEADLINE_AT))
+        // Whether the latest claim was counted as an attempt; one of an exhausted job is not.
+        .col(boolean(COUNTED))
+        // When the lease of its last holder expired: its task is still running in the books, and somebody has to end it.
+        .col(opt_int(ABANDONED_AT))
+        .col(boolean(CANCEL_REQUESTED))
+        .to_owned()
+}
+
+pub(crate) fn indexes() -> Vec<IndexCreateStatement> {
+    let partial = |name, columns: &[&'static str], condition| super::partial(TABLE, name, columns, condition);
+    vec![
+        // The claim goes from lane to lane, and in each to what is due first.
+        partial("job_waiting", &[STORAGE, HOST, PRIORITY, RUN_AT, ID], waiting()),
+        partial("job_scheduled", &[RUN_AT], waiting()),
+        partial("job_leased", &[LEASED_UNTIL], leased()),
+    ]
+}
+
+/// Holds for a job that nobody has.
+pub(crate) fn waiting() -> Expr {
+    super::literal(format!("{LEASED_UNTIL} IS NULL"))
+}
+
+/// Holds for a job that somebody has.
+pub(crate) fn leased() -> Expr {
+    super::literal(format!("{LEASED_UNTIL} IS NOT NULL"))
+}

@@ -1,0 +1,160 @@
+//! Statements ready to run, and the shapes that all tables share.
+
+use std::borrow::Cow;
+
+use gitsync_core::Result;
+use sea_query::{Expr, OnConflict, Query};
+
+use crate::{Dialect, Value};
+
+/// A statement in the words of one database, with the values of its placeholders in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// The text.
+    pub sql: Cow<'static, str>,
+    /// The values.
+    pub values: Vec<Value>,
+    /// Whether the same text comes again, so that it pays to keep it prepared.
+    pub recurs: bool,
+}
+
+impl Statement {
+    /// Creates a statement from text that is written for one database.
+    pub fn new(sql: impl Into<Cow<'static, str>>, values: Vec<Value>) -> Self {
+        Statement { sql: sql.into(), values, recurs: true }
+    }
+}
+
+/// A row to write: columns and their values.
+pub(crate) type Record = Vec<(&'static str, Value)>;
+
+/// Returns the columns that differ between a row as it was read and as it is to be.
+pub(crate) fn changes(before: Record, after: Record) -> Record {
+    debug_assert!(before.iter().map(|(name, _)| name).eq(after.iter().map(|(name, _)| name)));
+    before.into_iter().zip(after).filter(|(before, after)| before != after).map(|(_, after)| after).collect()
+}
+
+/// Inserts a row.
+pub(crate) fn insert(dialect: Dialect, table: &'static str, record: Record) -> Result<Statement> {
+    dialect.render(&insertion(table, vec![record]))
+}
+
+/// Inserts a row and answers with one of its columns.
+pub(crate) fn insert_returning(
+    dialect: Dialect,
+    table: &'static str,
+    record: Record,
+    column: &'static str,
+) -> Result<Statement> {
+    dialect.render(insertion(table, vec![record]).returning_col(column))
+}
+
+/// Inserts many rows that have the same columns, in as few statements as the database allows parameters.
+///
+/// Statements of full size have the same text, so that the database parses it once.
+pub(crate) fn insert_many(
+    dialect: Dialect,
+    table: &'static str,
+    records: Vec<Record>,
+    on_conflict: Option<&OnConflict>,
+) -> Result<Vec<Statement>> {
+    let width = records.first().map_or(1, |record| record.len().max(1));
+    let height = (dialect.max_parameters() / width).clamp(1, MAX_ROWS);
+    let mut statements = Vec::with_capacity(records.len().div_ceil(height));
+    let mut records = records.into_iter().peekable();
+    while records.peek().is_some() {
+        let mut statement = insertion(table, records.by_ref().take(height).collect());
+        if let Some(on_conflict) = on_conflict {
+            statement.on_conflict(on_conflict.clone());
+        }
+        let mut statement = dialect.render(&statement)?;
+        // Larger ones of odd sizes would only fill the memory of the database.
+        let is_full = statement.values.len() == height * width;
+        statement.recurs = is_full || statement.values.len() <= MAX_KEPT_PARAMETERS;
+        statements.push(statement);
+    }
+    Ok(statements)
+}
+
+/// The most rows of one statement: from here on larger ones gain nothing.
+const MAX_ROWS: usize = 500;
+
+/// The most parameters of a statement that is kept prepared though it is not of full size.
+const MAX_KEPT_PARAMETERS: usize = 500;
+
+fn insertion(table: &'static str, records: Vec<Record>) -> sea_query::InsertStatement {
+    let mut statement = Query::insert();
+    let columns = records.first().map(|record| record.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+    statement.into_table(table).columns(columns.unwrap_or_default());
+    for record in records {
+        // It panics if a row has another number of values than there are columns, which a record cannot have.
+        statement.values_panic(record.into_iter().map(|(_, value)| Expr::from(value)));
+    }
+    statement
+}
+
+/// Sets columns of the rows that meet all of the conditions.
+pub(crate) fn update(
+    dialect: Dialect,
+    table: &'static str,
+    changes: Record,
+    conditions: impl IntoIterator<Item = Expr>,
+) -> Result<Statement> {
+    let mut statement = Query::update();
+    statement.table(table);
+    for (column, value) in changes {
+        statement.value(column, value);
+    }
+    for condition in conditions {
+        statement.and_where(condition);
+    }
+    dialect.render(&statement)
+}
+
+/// Deletes the rows that meet all of the conditions.
+pub(crate) fn delete(
+    dialect: Dialect,
+    table: &'static str,
+    conditions: impl IntoIterator<Item = Expr>,
+) -> Result<Statement> {
+    let mut statement = Query::delete();
+    statement.from_table(table);
+    for condition in conditions {
+        statement.and_where(condition);
+    }
+    dialect.render(&statement)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_changed_is_written() {
+        let before: Record = vec![("a", 1_i64.into()), ("b", "x".into()), ("c", Value::Int(None))];
+        let after: Record = vec![("a", 1_i64.into()), ("b", "y".into()), ("c", 7_i64.into())];
+        assert_eq!(changes(before.clone(), after), vec![("b", "y".into()), ("c", 7_i64.into())]);
+        assert!(changes(before.clone(), before).is_empty());
+    }
+
+    #[test]
+    fn many_rows_are_split_into_statements_of_equal_text() {
+        let records = (0..2 * MAX_ROWS + 1).map(|n| vec![("a", Value::from(n)), ("b", Value::from("x"))]).collect();
+        let statements = insert_many(Dialect::Sqlite, "t", records, None).unwrap();
+        let rows: Vec<_> = statements.iter().map(|statement| statement.values.len() / 2).collect();
+        assert_eq!(rows, [MAX_ROWS, MAX_ROWS, 1]);
+        assert_eq!(statements[0].sql, statements[1].sql);
+        assert!(statements.iter().all(|statement| statement.recurs));
+        assert!(insert_many(Dialect::Sqlite, "t", Vec::new(), None).unwrap().is_empty());
+    }
+
+    #[test]
+    fn each_database_gets_its_placeholders() {
+        let statement = |dialect| {
+            update(dialect, "t", vec![("a", 1_i64.into())], [sea_query::ExprTrait::eq(Expr::col("b"), "x")]).unwrap()
+        };
+        assert_eq!(statement(Dialect::Sqlite).sql, r#"UPDATE "t" SET "a" = ? WHERE "b" = ?"#);
+        assert_eq!(statement(Dialect::Postgres).sql, r#"UPDATE "t" SET "a" = $1 WHERE "b" = $2"#);
+        assert_eq!(statement(Dialect::Sqlite).values, [1_i64.into(), "x".into()]);
+    }
+}

@@ -1,0 +1,70 @@
+//! Statements about commits.
+
+use gitsync_core::model::{Commit, ObjectId, RepositoryId};
+use gitsync_core::store::CommitFilter;
+use gitsync_core::{Result, Timestamp};
+use sea_query::{Expr, ExprTrait, OnConflict, Order};
+
+use super::{beyond, is, is_in, of, select};
+use crate::rows::commit::record;
+use crate::schema::commit::{ALL, AUTHOR_EMAIL, COMMITTER_SECONDS, ID, ORPHANED_AT, RECORDED_BY, REPOSITORY, TABLE};
+use crate::{Dialect, Statement, Value, statement};
+
+/// Writes commits. Those that are there are marked as seen by the task with this fence, and are orphans no longer.
+pub fn upsert(dialect: Dialect, repository: RepositoryId, fence: i64, commits: &[Commit]) -> Result<Vec<Statement>> {
+    let records = commits.iter().map(|commit| record(repository, fence, commit)).collect();
+    let seen_before = Expr::col((TABLE, RECORDED_BY)).ne(Value::from(fence));
+    let seen = OnConflict::columns([REPOSITORY, ID])
+        .update_columns([RECORDED_BY, ORPHANED_AT])
+        .action_and_where(seen_before.or(Expr::col((TABLE, ORPHANED_AT)).is_not_null()))
+        .to_owned();
+    statement::insert_many(dialect, TABLE, records, Some(&seen))
+}
+
+/// Marks commits as reached by no branch or tag.
+pub fn orphan(dialect: Dialect, repository: RepositoryId, ids: &[ObjectId], now: Timestamp) -> Result<Statement> {
+    let these = is_in(ID, ids.iter().copied());
+    statement::update(dialect, TABLE, orphaned(now), [of(REPOSITORY, repository), these, reached()])
+}
+
+/// Marks all commits that the task with this fence did not see.
+pub fn orphan_unseen(dialect: Dialect, repository: RepositoryId, fence: i64, now: Timestamp) -> Result<Statement> {
+    let unseen = Expr::col(RECORDED_BY).ne(fence);
+    statement::update(dialect, TABLE, orphaned(now), [of(REPOSITORY, repository), unseen, reached()])
+}
+
+fn orphaned(now: Timestamp) -> statement::Record {
+    vec![(ORPHANED_AT, now.into())]
+}
+
+fn reached() -> Expr {
+    Expr::col(ORPHANED_AT).is_null()
+}
+
+/// Deletes all commits of a repository.
+pub fn delete_all(dialect: Dialect, repository: RepositoryId) -> Result<Statement> {
+    statement::delete(dialect, TABLE, [of(REPOSITORY, repository)])
+}
+
+/// Lists commits, newest commit time first, those of one second by id from the highest, after one.
+pub fn list(
+    dialect: Dialect,
+    repository: RepositoryId,
+    filter: &CommitFilter,
+    after: Option<(i64, ObjectId)>,
+    limit: u64,
+) -> Result<Statement> {
+    let mut select = select(TABLE, ALL);
+    select.and_where(of(REPOSITORY, repository));
+    select.and_where_option(filter.author_email.as_deref().map(|email| is(AUTHOR_EMAIL, email)));
+    select.and_where_option(filter.since_seconds.map(|since| Expr::col(COMMITTER_SECONDS).gte(since)));
+    select.and_where_option(filter.until_seconds.map(|until| Expr::col(COMMITTER_SECONDS).lt(until)));
+    if !filter.include_orphaned {
+        select.and_where(reached());
+    }
+    if let Some((seconds, id)) = after {
+        let (columns, values) = beyond([COMMITTER_SECONDS, ID], [seconds.into(), id.into()]);
+        select.and_where(columns.lt(values));
+    }
+    dialect.render(select.order_by(COMMITTER_SECONDS, Order::Desc).order_by(ID, Order::Desc).limit(limit))
+}
