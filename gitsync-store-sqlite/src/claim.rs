@@ -1,0 +1,205 @@
+//! The search of a claim: which waiting jobs are next, without a look at all of them.
+//!
+//! A **lane** here is a storage, a host and a priority that jobs wait for. Lanes are found by skipping through the index
+//! from one to the next, so that it does not matter how many jobs wait in each. A lane whose host has no room, or is left
+//! alone, is passed over; of the others the best few jobs are candidates.
+
+use std::fmt::Write;
+
+use gitsync_core::model::{StorageName, TaskId};
+use gitsync_core::queue::{ClaimRequest, ClaimedJob, QueueLimits};
+use gitsync_core::source::HostKey;
+use gitsync_core::{Result, Timestamp};
+use gitsync_sql::{Connection, Statement, Value, queue};
+
+/// The most lanes that one step of a search looks at.
+const LANES: usize = 256;
+/// The most steps of one search: where there are more lanes, the next claim goes on from where this one ended.
+const STEPS: usize = 16;
+
+/// Where a search begins: after a host and a priority, in all storages alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Position {
+    host: String,
+    priority: i64,
+}
+
+impl Default for Position {
+    /// Before everything.
+    fn default() -> Self {
+        Position { host: String::new(), priority: i64::MIN }
+    }
+}
+
+/// The lanes that follow a position, in its order, from all storages that are asked for.
+macro_rules! lanes {
+    () => {
+        "WITH RECURSIVE lane (storage, host, priority) AS (
+            SELECT job.storage, job.host, job.priority
+            FROM json_each(?1) AS served JOIN job ON job.rowid = (
+                SELECT waiting.rowid FROM job AS waiting
+                WHERE waiting.leased_until IS NULL AND waiting.storage = served.value
+                    AND (waiting.host, waiting.priority) > (?2, ?3)
+                ORDER BY waiting.host, waiting.priority LIMIT 1)
+            UNION ALL
+            SELECT job.storage, job.host, job.priority
+            FROM lane JOIN job ON job.rowid = (
+                SELECT waiting.rowid FROM job AS waiting
+                WHERE waiting.leased_until IS NULL AND waiting.storage = lane.storage
+                    AND (waiting.host, waiting.priority) > (lane.host, lane.priority)
+                ORDER BY waiting.host, waiting.priority LIMIT 1)
+            ORDER BY 2, 3
+            LIMIT ?4
+        )"
+    };
+}
+
+/// The lane at which a step ends, if it does not end because there are no more.
+const LAST_LANE: &str =
+    concat!(lanes!(), " SELECT host, priority FROM lane ORDER BY host, priority LIMIT 1 OFFSET ?4 - 1");
+
+/// The best jobs of a step. A host never gives more than it has room for, over all its lanes.
+const CANDIDATES: &str = concat!(
+    lanes!(),
+    ", free (storage, host, priority, room) AS MATERIALIZED (
+        SELECT lane.storage, lane.host, lane.priority,
+            CASE WHEN lane.host = ?5 THEN ?6 ELSE ?7 - coalesce(source_host.running, 0) END
+        FROM lane LEFT JOIN source_host ON source_host.name = lane.host
+        WHERE lane.host = ?5
+            OR (coalesce(source_host.running, 0) < ?7 AND coalesce(source_host.blocked_until <= ?8, TRUE))
+    ), candidate (id, host, priority, run_at, room) AS (
+        SELECT job.id, job.host, job.priority, job.run_at, free.room
+        FROM free JOIN job ON job.rowid IN (
+            SELECT waiting.rowid FROM job AS waiting
+            WHERE waiting.leased_until IS NULL AND waiting.storage = free.storage AND waiting.host = free.host
+                AND waiting.priority = free.priority AND waiting.run_at <= ?8
+            ORDER BY waiting.run_at, waiting.id
+            LIMIT ?6)
+    ), placed (id, priority, run_at, room, place) AS (
+        SELECT id, priority, run_at, room, row_number() OVER (PARTITION BY host ORDER BY priority, run_at, id)
+        FROM candidate
+    )
+    SELECT id FROM placed WHERE place <= room ORDER BY priority, run_at, id LIMIT ?6"
+);
+
+/// Claims jobs, and tells where the next claim begins.
+pub(crate) async fn claim(
+    connection: &mut dyn Connection,
+    request: &ClaimRequest,
+    limits: &QueueLimits,
+    begin: Position,
+) -> Result<(Vec<ClaimedJob>, Position)> {
+    queue::abandon_expired(connection).await?;
+    let mut claimed = Vec::new();
+    let mut search = Search::new(&request.storages, begin);
+    while claimed.len() < request.limit {
+        let Some(step) = search.step() else { break };
+        let found = candidates(connection, &step, request.limit - claimed.len(), limits).await?;
+        // Leased before the next step, which so finds them gone and their hosts as full as they are.
+        claimed.extend(queue::lease(connection, &found, limits).await?);
+        if claimed.len() < request.limit {
+            search.end_step(connection, step).await?;
+        }
+    }
+    Ok((claimed, search.position))
+}
+
+/// Tells whether a claim would find something.
+pub(crate) async fn is_anything_claimable(
+    connection: &mut dyn Connection,
+    storages: &[StorageName],
+    limits: &QueueLimits,
+    begin: Position,
+) -> Result<bool> {
+    if queue::has_expired_lease(connection).await? {
+        return Ok(true);
+    }
+    let mut search = Search::new(storages, begin);
+    while let Some(step) = search.step() {
+        if !candidates(connection, &step, 1, limits).await?.is_empty() {
+            return Ok(true);
+        }
+        search.end_step(connection, step).await?;
+    }
+    Ok(false)
+}
+
+/// A walk over the lanes in steps, from a position to the end and from the beginning.
+#[derive(Debug)]
+struct Search {
+    storages: String,
+    position: Position,
+    steps_left: usize,
+    /// Whether the lanes before the position were not looked at yet.
+    wraps: bool,
+}
+
+/// One step of a walk.
+#[derive(Debug)]
+struct Step {
+    /// The storages as a JSON array.
+    storages: String,
+    after: Position,
+}
+
+impl Search {
+    fn new(storages: &[StorageName], begin: Position) -> Self {
+        let steps_left = if storages.is_empty() { 0 } else { STEPS };
+        Search { storages: json(storages), wraps: begin != Position::default(), position: begin, steps_left }
+    }
+
+    fn step(&mut self) -> Option<Step> {
+        self.steps_left = self.steps_left.checked_sub(1)?;
+        Some(Step { storages: self.storages.clone(), after: self.position.clone() })
+    }
+
+    /// Finds where the next step begins.
+    async fn end_step(&mut self, connection: &mut dyn Connection, step: Step) -> Result<()> {
+        let last = connection.fetch(Statement::new(LAST_LANE, step.parameters())).await?.pop();
+        match last {
+            Some(mut lane) => self.position = Position { host: lane.text("host")?, priority: lane.int("priority")? },
+            None => {
+                self.position = Position::default();
+                if !std::mem::take(&mut self.wraps) {
+                    self.steps_left = 0;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Step {
+    fn parameters(&self) -> Vec<Value> {
+        vec![self.storages.as_str().into(), self.after.host.as_str().into(), self.after.priority.into(), LANES.into()]
+    }
+}
+
+async fn candidates(
+    connection: &mut dyn Connection,
+    step: &Step,
+    limit: usize,
+    limits: &QueueLimits,
+) -> Result<Vec<TaskId>> {
+    let now = connection.now().await?;
+    let rows = connection.fetch(statement(step, limit, limits, now)).await?;
+    rows.into_iter().map(|mut row| row.task_id("id")).collect()
+}
+
+fn statement(step: &Step, limit: usize, limits: &QueueLimits, now: Timestamp) -> Statement {
+    let mut parameters = step.parameters();
+    parameters.extend([HostKey::local().as_str().into(), limit.into(), limits.host_concurrency.into(), now.into()]);
+    Statement::new(CANDIDATES, parameters)
+}
+
+/// Writes names as a JSON array; they are letters, digits and hyphens.
+fn json(storages: &[StorageName]) -> String {
+    let mut array = String::from("[");
+    for (index, storage) in storages.iter().enumerate() {
+        let comma = if index == 0 { "" } else { "," };
+        // Writing to a string cannot fail.
+        let _ = write!(array, "{comma}\"{storage}\"");
+    }
+    array.push(']');
+    array
+}

@@ -1,0 +1,89 @@
+//! The queue's side: each call is one of [`gitsync_sql::queue`], on the connection that it needs.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use gitsync_core::Result;
+use gitsync_core::model::TaskId;
+use gitsync_core::queue::{ClaimRequest, ClaimedJob, HeartbeatAnswer, JobOutcome, JobQueue, Lease, NewJob, QueueStats};
+use gitsync_sql::queue as operations;
+
+use crate::SqliteStore;
+use crate::claim::{claim, is_anything_claimable};
+
+#[async_trait]
+impl JobQueue for SqliteStore {
+    async fn enqueue(&self, jobs: &[NewJob]) -> Result<()> {
+        let jobs = jobs.to_vec();
+        self.write(move |c| Box::pin(async move { operations::enqueue(c, &jobs).await })).await?;
+        self.announce();
+        Ok(())
+    }
+
+    async fn claim(&self, request: &ClaimRequest) -> Result<Vec<ClaimedJob>> {
+        operations::check_batch(request.limit)?;
+        self.claims.serve(&request.storages);
+        // Most claims of an idle worker find nothing. They need not keep the writer from others.
+        if request.limit == 0 || (self.claims.is_idle() && !self.may_claim(request.storages.clone()).await?) {
+            return Ok(Vec::new());
+        }
+        let (request, limits, begin) = (request.clone(), self.limits.clone(), self.claims.position());
+        let (claimed, end) =
+            self.write(move |c| Box::pin(async move { claim(c, &request, &limits, begin).await })).await?;
+        self.claims.set_position(end);
+        self.claims.set_idle(claimed.is_empty());
+        Ok(claimed)
+    }
+
+    async fn heartbeat(&self, leases: &[Lease]) -> Result<Vec<HeartbeatAnswer>> {
+        let (leases, limits) = (leases.to_vec(), self.limits.clone());
+        self.write(move |c| Box::pin(async move { operations::heartbeat(c, &leases, &limits).await })).await
+    }
+
+    async fn finish(&self, outcomes: &[(Lease, JobOutcome)]) -> Result<Vec<bool>> {
+        let outcomes = outcomes.to_vec();
+        let answers = self.write(move |c| Box::pin(async move { operations::finish(c, &outcomes).await })).await?;
+        self.announce();
+        Ok(answers)
+    }
+
+    async fn cancel(&self, jobs: &[TaskId]) -> Result<()> {
+        let jobs = jobs.to_vec();
+        self.write(move |c| Box::pin(async move { operations::cancel(c, &jobs).await })).await
+    }
+
+    async fn cancel_requested(&self, leases: &[Lease]) -> Result<Vec<bool>> {
+        let leases = leases.to_vec();
+        self.read(move |c| Box::pin(async move { operations::cancel_requested(c, &leases).await })).await
+    }
+
+    async fn stats(&self) -> Result<QueueStats> {
+        self.read(move |c| Box::pin(operations::stats(c))).await
+    }
+
+    async fn wait_ready(&self, timeout: Duration) {
+        let end = self.clock.now().after(timeout);
+        let mut version = self.watch.seen().await;
+        loop {
+            let next = self.read(move |c| Box::pin(operations::next_moment(c))).await;
+            let next = next.ok().and_then(|(_, next)| next).map_or(end, |next| next.min(end));
+            tokio::select! {
+                () = self.ready.notified() => return,
+                () = self.clock.sleep(next.since(self.clock.now())) => return,
+                changed = self.watch.changed(version) => version = changed,
+            }
+            // Somebody wrote: perhaps a job, perhaps only how far a task is.
+            if self.may_claim(self.claims.served()).await.unwrap_or(true) {
+                return;
+            }
+        }
+    }
+}
+
+impl SqliteStore {
+    /// Tells whether a claim for some storages would find something, without waiting for the writer.
+    async fn may_claim(&self, storages: Vec<gitsync_core::model::StorageName>) -> Result<bool> {
+        let (limits, begin) = (self.limits.clone(), self.claims.position());
+        self.read(move |c| Box::pin(async move { is_anything_claimable(c, &storages, &limits, begin).await })).await
+    }
+}

@@ -1,0 +1,159 @@
+//! The one connection that writes, and the calls that queue for it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use gitsync_core::{Clock, Error, ErrorKind, Result};
+use gitsync_sql::Connection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Connection as _};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::connection::Attached;
+use crate::error::{classify, not_committed};
+use crate::operation::{Call, Operation, Work};
+use crate::turns::Turns;
+
+/// The most calls that are committed together.
+const MAX_CALLS: usize = 256;
+/// After this a transaction takes no more calls: those in it have waited long enough.
+const MAX_AGE: Duration = Duration::from_millis(20);
+/// How many calls may wait; further ones wait for a place.
+const QUEUE: usize = 1024;
+
+/// Where calls queue for the writer.
+pub(crate) struct Writer {
+    calls: mpsc::Sender<Box<dyn Operation>>,
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").finish_non_exhaustive()
+    }
+}
+
+impl Writer {
+    /// Starts the writer on a connection. It ends when the last call is done after the value was dropped.
+    pub(crate) fn start(
+        connection: SqliteConnection,
+        options: SqliteConnectOptions,
+        turns: Turns,
+        clock: Arc<dyn Clock>,
+    ) -> (Self, JoinHandle<()>) {
+        let (sender, calls) = mpsc::channel(QUEUE);
+        let task = WriterTask { calls, connection: Some(connection), options, turns, clock };
+        (Writer { calls: sender }, tokio::spawn(task.run()))
+    }
+
+    /// Does work in a transaction and returns once it is durable.
+    pub(crate) async fn write<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut dyn Connection) -> Work<'c, T> + Send + 'static,
+    {
+        let closed = || Error::new(ErrorKind::Unavailable, "the database was closed");
+        let (call, answer) = Call::new(work);
+        self.calls.send(Box::new(call)).await.map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+}
+
+struct WriterTask {
+    calls: mpsc::Receiver<Box<dyn Operation>>,
+    /// Missing after a failure that the connection may not have survived.
+    connection: Option<SqliteConnection>,
+    options: SqliteConnectOptions,
+    turns: Turns,
+    clock: Arc<dyn Clock>,
+}
+
+impl WriterTask {
+    async fn run(mut self) {
+        while let Some(first) = self.calls.recv().await {
+            if !first.is_abandoned() {
+                self.transaction(first).await;
+            }
+        }
+        if let Some(connection) = self.connection {
+            // Closing writes the log back; if it cannot, the next one to open the database does.
+            let _ = connection.close().await;
+        }
+    }
+
+    /// Commits a call together with those that wait behind it.
+    async fn transaction(&mut self, first: Box<dyn Operation>) {
+        let mut calls = vec![first];
+        let committed = self.try_transaction(&mut calls).await;
+        if committed.is_err() {
+            self.connection = None;
+        }
+        for call in calls {
+            call.answer(committed.clone());
+        }
+    }
+
+    /// Does the first call and takes further ones along. On an error nothing was changed.
+    async fn try_transaction(&mut self, calls: &mut Vec<Box<dyn Operation>>) -> Result<()> {
+        let turn = self.turns.take().await;
+        let turn = match turn {
+            Ok(turn) => turn,
+            Err(error) => {
+                // Those behind it would wait as long, for the same answer.
+                take_waiting(&mut self.calls, calls);
+                return Err(error);
+            }
+        };
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            missing => missing.insert(self.options.connect().await.map_err(classify)?),
+        };
+        if let Err(error) = control(connection, "BEGIN IMMEDIATE").await {
+            take_waiting(&mut self.calls, calls);
+            return Err(error);
+        }
+        let began = Instant::now();
+        let mut done = 0;
+        while let Some(call) = calls.get_mut(done) {
+            if let Err(error) = run(connection, &*self.clock, call.as_mut()).await {
+                let _ = control(connection, "ROLLBACK").await;
+                return Err(not_committed(&error));
+            }
+            done += 1;
+            if calls.len() < MAX_CALLS && began.elapsed() < MAX_AGE {
+                calls.extend(next(&mut self.calls));
+            }
+        }
+        if let Err(error) = control(connection, "COMMIT").await {
+            let _ = control(connection, "ROLLBACK").await;
+            return Err(not_committed(&error));
+        }
+        drop(turn);
+        Ok(())
+    }
+}
+
+/// Does a call within its own savepoint, so that its failure is undone alone. An error means that this could not be done.
+async fn run(connection: &mut SqliteConnection, clock: &dyn Clock, call: &mut dyn Operation) -> Result<()> {
+    control(connection, "SAVEPOINT call").await?;
+    let is_kept = call.run(&mut Attached::new(connection, clock)).await;
+    if !is_kept {
+        control(connection, "ROLLBACK TO call").await?;
+    }
+    control(connection, "RELEASE call").await
+}
+
+async fn control(connection: &mut SqliteConnection, statement: &'static str) -> Result<()> {
+    sqlx::query(statement).execute(connection).await.map_err(classify)?;
+    Ok(())
+}
+
+/// Returns the next call that somebody still waits for, if there is one already.
+fn next(calls: &mut mpsc::Receiver<Box<dyn Operation>>) -> Option<Box<dyn Operation>> {
+    std::iter::from_fn(|| calls.try_recv().ok()).find(|call| !call.is_abandoned())
+}
+
+fn take_waiting(from: &mut mpsc::Receiver<Box<dyn Operation>>, calls: &mut Vec<Box<dyn Operation>>) {
+    calls.extend(std::iter::from_fn(|| from.try_recv().ok()));
+}
