@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Attempt;
-use crate::engine::disk::Manifest;
+use crate::engine::disk::{Manifest, Storage};
 use crate::engine::parts::blocking;
 use crate::error::Result;
+use crate::model::TaskId;
 
 /// A directory that goes when its attempt ends, unless it was published, which moves it away.
 pub(super) struct Temporary(PathBuf);
@@ -49,6 +50,19 @@ impl Attempt {
         let published = self.published.clone();
         blocking(move || Ok(i64::try_from(size_of_tree(&published)?).unwrap_or(i64::MAX))).await
     }
+}
+
+/// Removes what earlier attempts at a task left unfinished. They are over: the fence has been raised.
+pub(super) fn remove_temporaries_of(storage: &Storage, task: TaskId) -> Result<()> {
+    let prefix = format!("{task}-");
+    for entry in fs::read_dir(storage.temporaries())? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(&prefix) {
+            // What cannot be removed now is left to the janitor.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    Ok(())
 }
 
 fn size_of_tree(directory: &Path) -> Result<u64> {

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use self::local::remove_temporaries_of;
 use self::progress::ProgressReporter;
 use super::disk::{DiskFence, FenceGuard, Storage, remove_stale_locks, replay_journal};
 use super::parts::{Parts, blocking};
@@ -93,11 +94,12 @@ impl Attempt {
     async fn take_over(&self) -> Result<()> {
         let (fence, number) = (self.fence.clone(), self.started.work.fence);
         let (storage, repository) = (self.storage.clone(), self.started.repository.id);
-        let published = self.published.clone();
+        let (published, task) = (self.published.clone(), self.started.task.id);
         blocking(move || {
             fence.raise(number)?;
             let permit = fence.hold(number)?;
             replay_journal(&permit, &storage, repository)?;
+            remove_temporaries_of(&storage, task)?;
             remove_stale_locks(&permit, &published)
         })
         .await?;
