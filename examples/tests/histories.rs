@@ -1,10 +1,11 @@
 //! Random histories, synced and broken off at random: after each completed sync everything equals what git says.
 //!
-//! `GITSYNC_SEEDS=300 cargo nextest run -p gitsync-gix --test histories` runs the long form; `GITSYNC_FIRST_SEED` begins
+//! `GITSYNC_SEEDS=300 cargo nextest run -p gitsync-examples --test histories` runs the long form; `GITSYNC_FIRST_SEED` begins
 //! elsewhere. A failure names its seed.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,11 +14,13 @@ use gitsync_core::GitSync;
 use gitsync_core::engine::{CreateRepository, NoSteps, StepHook};
 use gitsync_core::memory::{MemoryQueue, MemoryStore};
 use gitsync_core::model::{ObjectId, RepositoryId, TaskId};
-use gitsync_core::queue::QueueLimits;
+use gitsync_core::queue::{JobQueue, QueueLimits};
 use gitsync_core::source::{Scheme, SourcePolicy, SourceUrl};
 use gitsync_core::state::TaskStatus;
+use gitsync_core::store::Store;
 use gitsync_core::testing::{DieAt, Git, ManualClock, RandomUpstream, check_mirror};
 use gitsync_gix::GixBackend;
+use gitsync_store_sqlite::SqliteStore;
 use gitsync_transport::{NetOptions, NetTransport};
 
 /// Longer than a lease and than every pause between attempts.
@@ -26,28 +29,43 @@ const LONG_ENOUGH: Duration = Duration::from_secs(600);
 struct Bench {
     dir: tempfile::TempDir,
     clock: ManualClock,
-    store: Arc<MemoryStore>,
-    queue: Arc<MemoryQueue>,
+    store: Arc<dyn Store>,
+    queue: Arc<dyn JobQueue>,
     policy: SourcePolicy,
 }
 
 impl Bench {
-    fn new(upstream: &RandomUpstream) -> Self {
+    fn in_memory(upstream: &RandomUpstream) -> Self {
         let clock = ManualClock::default();
+        let store = Arc::new(MemoryStore::new(Arc::new(clock.clone())));
+        let queue = Arc::new(MemoryQueue::new(Arc::new(clock.clone()), QueueLimits::default()));
+        Bench::new(upstream, directory(), clock, store, queue)
+    }
+
+    async fn on_sqlite(upstream: &RandomUpstream) -> Self {
+        let (clock, dir) = (ManualClock::default(), directory());
+        let path = dir.path().join("gitsync.db");
+        let database = SqliteStore::open(path, Arc::new(clock.clone()), QueueLimits::default()).await.unwrap();
+        let database = Arc::new(database);
+        Bench::new(upstream, dir, clock, Arc::clone(&database) as _, database)
+    }
+
+    fn new(
+        upstream: &RandomUpstream,
+        dir: tempfile::TempDir,
+        clock: ManualClock,
+        store: Arc<dyn Store>,
+        queue: Arc<dyn JobQueue>,
+    ) -> Self {
         let root = upstream.upstream().root();
-        Bench {
-            dir: tempfile::tempdir().expect("a directory can be made"),
-            store: Arc::new(MemoryStore::new(Arc::new(clock.clone()))),
-            queue: Arc::new(MemoryQueue::new(Arc::new(clock.clone()), QueueLimits::default())),
-            policy: SourcePolicy::builder().schemes([Scheme::File]).file_root(root).build().expect("the root is there"),
-            clock,
-        }
+        let policy = SourcePolicy::builder().schemes([Scheme::File]).file_root(root).build().unwrap();
+        Bench { dir, clock, store, queue, policy }
     }
 
     fn engine(&self, steps: Arc<dyn StepHook>) -> GitSync {
         GitSync::builder()
-            .store(Arc::clone(&self.store) as _)
-            .queue(Arc::clone(&self.queue) as _)
+            .store(Arc::clone(&self.store))
+            .queue(Arc::clone(&self.queue))
             .backend(Arc::new(GixBackend::default()))
             .transport(Arc::new(NetTransport::new(self.policy.clone(), NetOptions::default())))
             .policy(self.policy.clone())
@@ -84,22 +102,39 @@ impl Bench {
     }
 }
 
-fn env(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().map_or(default, |value| value.parse().expect("a number"))
+fn directory() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// The seeds to run, and the one that was asked for alone.
+fn seeds() -> Range<u64> {
+    let env = |name, default| std::env::var(name).ok().map_or(default, |value| value.parse().expect("a number"));
+    let first = env("GITSYNC_FIRST_SEED", 1);
+    first..first + env("GITSYNC_SEEDS", 10)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_happens_upstream_records_and_mirror_are_what_git_says() {
-    let first = env("GITSYNC_FIRST_SEED", 1);
-    for seed in first..first + env("GITSYNC_SEEDS", 20) {
+async fn whatever_happens_upstream_the_books_on_sqlite_are_what_git_says() {
+    for seed in seeds() {
         println!("seed {seed}");
-        run(seed).await;
+        let mut upstream = RandomUpstream::new(seed);
+        let bench = Bench::on_sqlite(&upstream).await;
+        run(&mut upstream, &bench).await;
     }
 }
 
-async fn run(seed: u64) {
-    let mut upstream = RandomUpstream::new(seed);
-    let bench = Bench::new(&upstream);
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_happens_upstream_the_books_in_memory_are_what_git_says() {
+    // Other seeds than those above, so that together they are more.
+    for seed in seeds().map(|seed| seed + 1_000_000) {
+        println!("seed {seed}");
+        let mut upstream = RandomUpstream::new(seed);
+        let bench = Bench::in_memory(&upstream);
+        run(&mut upstream, &bench).await;
+    }
+}
+
+async fn run(upstream: &mut RandomUpstream, bench: &Bench) {
     let changes = upstream.rng().usize(0..20);
     upstream.change(changes);
     let id = bench.create(upstream.upstream().file_source()).await;
@@ -107,15 +142,14 @@ async fn run(seed: u64) {
     let mut tips = BTreeSet::new();
     for round in 0..6 {
         let dies_at = upstream.rng().bool().then(|| upstream.rng().usize(0..14));
-        let task = if round == 0 { None } else { Some(request(&gitsync, id, &mut upstream).await) };
+        let task = if round == 0 { None } else { Some(request(&gitsync, id, upstream).await) };
         bench.work(dies_at).await;
-        // Upstream may move while nobody looks; a second sync sees it all.
         if let Some(task) = task {
             let ended = gitsync.task(task).await.unwrap();
             assert_eq!(ended.status, TaskStatus::Completed, "round {round}: {:?}", ended.error);
         }
         check_mirror(&gitsync, id, &bench.mirror(), upstream.upstream().dir()).await;
-        check_tips(&bench, &mut tips);
+        check_tips(bench, &mut tips);
         let changes = upstream.rng().usize(0..12);
         upstream.change(changes);
     }
