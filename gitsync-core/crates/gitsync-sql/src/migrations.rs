@@ -55,7 +55,7 @@ fn create_tables(dialect: Dialect) -> Vec<String> {
 /// [`ErrorKind::Unsupported`] if the database was written by a newer gitsync.
 pub async fn migrate(connection: &mut dyn Connection) -> Result<usize> {
     let dialect = connection.dialect();
-    connection.execute(Statement::new(dialect.table(&migration::table()), Vec::new())).await?;
+    connection.execute(versions_table(dialect)).await?;
     let applied = match connection.fetch(last_version(dialect)?).await?.pop() {
         Some(mut row) => row.int(migration::VERSION)?,
         None => 0,
@@ -83,6 +83,10 @@ pub async fn migrate(connection: &mut dyn Connection) -> Result<usize> {
         count += 1;
     }
     Ok(count)
+}
+
+fn versions_table(dialect: Dialect) -> Statement {
+    Statement::new(dialect.table(&migration::table()), Vec::new())
 }
 
 fn last_version(dialect: Dialect) -> Result<Statement> {

@@ -1,6 +1,7 @@
 //! Statements ready to run, and the shapes that all tables share.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use gitsync_core::Result;
 use sea_query::{Expr, OnConflict, Query};
@@ -47,6 +48,14 @@ pub(crate) fn insert_returning(
     column: &'static str,
 ) -> Result<Statement> {
     dialect.render(insertion(table, vec![record]).returning_col(column))
+}
+
+/// Keeps the last of those that have the same key, in the order of keys: one statement may write a row only once.
+pub(crate) fn last_of_each<'a, T, K: Ord + 'a>(
+    items: &'a [T],
+    key: impl Fn(&'a T) -> K,
+) -> impl Iterator<Item = &'a T> {
+    items.iter().map(|item| (key(item), item)).collect::<BTreeMap<_, _>>().into_values()
 }
 
 /// Inserts many rows that have the same columns, in as few statements as the database allows parameters.

@@ -76,8 +76,8 @@ impl From<Value> for sea_query::Value {
     }
 }
 
-/// Takes back what sea-query collected while it wrote a statement. Of its many types, only those of ours and the one it
-/// uses for limits get in.
+/// Takes back what sea-query collected while it wrote a statement. Of its many types, only those of ours get in, and those
+/// that it uses itself: for limits, and to compare with an empty list.
 impl TryFrom<sea_query::Value> for Value {
     type Error = Error;
 
@@ -86,6 +86,7 @@ impl TryFrom<sea_query::Value> for Value {
             sea_query::Value::Bool(value) => Ok(Value::Bool(value)),
             sea_query::Value::BigInt(value) => Ok(Value::Int(value)),
             sea_query::Value::BigUnsigned(value) => Ok(Value::from(value)),
+            sea_query::Value::Int(value) => Ok(Value::from(value)),
             sea_query::Value::String(value) => Ok(Value::Text(value)),
             sea_query::Value::Bytes(value) => Ok(Value::Bytes(value)),
             other => Err(Error::new(ErrorKind::Internal, "a statement holds a value of a type that no store knows")

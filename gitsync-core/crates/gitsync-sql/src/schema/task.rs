@@ -89,9 +89,14 @@ pub(crate) fn is(status: TaskStatus) -> Expr {
     super::literal(format!("{STATUS} = '{status}'"))
 }
 
-/// Holds for a task whose job is still to be put into the queue.
+/// Holds for a task whose job is still to be put into the queue: one that waits.
+///
+/// It says so by what the status is not. An equation would lead SQLite to the index by status, and through all that wait
+/// and are in the queue already.
 pub(crate) fn to_enqueue() -> Expr {
-    super::literal(format!("{ENQUEUED_AT} IS NULL AND NOT {HELD} AND {STATUS} = '{}'", TaskStatus::Pending))
+    let others = TaskStatus::ALL.iter().filter(|status| **status != TaskStatus::Pending);
+    let waits: Vec<_> = others.map(|status| format!("{STATUS} <> '{status}'")).collect();
+    super::literal(format!("{ENQUEUED_AT} IS NULL AND NOT {HELD} AND {}", waits.join(" AND ")))
 }
 
 /// Holds for a task that has ended.

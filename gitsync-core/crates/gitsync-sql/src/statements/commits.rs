@@ -12,7 +12,8 @@ use crate::{Dialect, Statement, Value, statement};
 
 /// Writes commits. Those that are there are marked as seen by the task with this fence, and are orphans no longer.
 pub fn upsert(dialect: Dialect, repository: RepositoryId, fence: i64, commits: &[Commit]) -> Result<Vec<Statement>> {
-    let records = commits.iter().map(|commit| record(repository, fence, commit)).collect();
+    let unique = statement::last_of_each(commits, |commit| commit.id);
+    let records = unique.map(|commit| record(repository, fence, commit)).collect();
     let seen_before = Expr::col((TABLE, RECORDED_BY)).ne(Value::from(fence));
     let seen = OnConflict::columns([REPOSITORY, ID])
         .update_columns([RECORDED_BY, ORPHANED_AT])

@@ -125,8 +125,9 @@ pub fn stats(dialect: Dialect, now: Timestamp) -> Result<Statement> {
         let counted: Expr = Expr::case(condition, Value::from(1_i64)).into();
         counted.count()
     };
-    // Since when it has been ready: since the end of its last lease, if that expired.
-    let since = Expr::col(LEASED_UNTIL).if_null(Expr::col(ABANDONED_AT).if_null(Expr::col(RUN_AT)));
+    // Since when it has been ready: since it was due, but not before its last lease expired.
+    let lease_end = || Expr::col(LEASED_UNTIL).if_null(Expr::col(ABANDONED_AT).if_null(Expr::col(RUN_AT)));
+    let since = Expr::case(lease_end().gt(Expr::col(RUN_AT)), lease_end()).finally(Expr::col(RUN_AT));
     let mut select = Query::select();
     select
         .expr_as(count(ready()), answer::READY)

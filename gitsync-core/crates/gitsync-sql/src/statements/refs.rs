@@ -11,7 +11,8 @@ use crate::{Dialect, Statement, Value, statement};
 
 /// Writes branches and tags, new or moved.
 pub fn upsert(dialect: Dialect, repository: RepositoryId, refs: &[RecordedRef]) -> Result<Vec<Statement>> {
-    let records = refs.iter().map(|recorded| record(repository, recorded)).collect();
+    let unique = statement::last_of_each(refs, |recorded| recorded.name.as_bytes());
+    let records = unique.map(|recorded| record(repository, recorded)).collect();
     let moved = OnConflict::columns([REPOSITORY, NAME_PREFIX, NAME_DIGEST]).update_columns([ID, COMMIT]).to_owned();
     statement::insert_many(dialect, TABLE, records, Some(&moved))
 }
