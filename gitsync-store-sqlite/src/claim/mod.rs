@@ -4,6 +4,9 @@
 //! from one to the next, so that it does not matter how many jobs wait in each. A lane whose host has no room, or is left
 //! alone, is passed over; of the others the best few jobs are candidates.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt::Write;
 
 use gitsync_core::model::{StorageName, TaskId};
@@ -31,26 +34,49 @@ impl Default for Position {
     }
 }
 
+/// The first waiting job of the lane that follows a host and a priority in a storage.
+///
+/// Two steps, from one priority to the next and from one host to the next, because SQLite seeks the first entry that is not
+/// less than a pair and then walks over all that equal it: those are the jobs of the lane just left.
+macro_rules! next_lane {
+    ($storage:literal, $host:literal, $priority:literal) => {
+        concat!(
+            "SELECT coalesce((
+                SELECT waiting.rowid FROM job AS waiting
+                WHERE waiting.leased_until IS NULL AND waiting.storage = ",
+            $storage,
+            " AND waiting.host = ",
+            $host,
+            " AND waiting.priority > ",
+            $priority,
+            " ORDER BY waiting.priority LIMIT 1
+            ), (
+                SELECT waiting.rowid FROM job AS waiting
+                WHERE waiting.leased_until IS NULL AND waiting.storage = ",
+            $storage,
+            " AND waiting.host > ",
+            $host,
+            " ORDER BY waiting.host, waiting.priority LIMIT 1
+            ))"
+        )
+    };
+}
+
 /// The lanes that follow a position, in its order, from all storages that are asked for.
 macro_rules! lanes {
     () => {
-        "WITH RECURSIVE lane (storage, host, priority) AS (
-            SELECT job.storage, job.host, job.priority
-            FROM json_each(?1) AS served JOIN job ON job.rowid = (
-                SELECT waiting.rowid FROM job AS waiting
-                WHERE waiting.leased_until IS NULL AND waiting.storage = served.value
-                    AND (waiting.host, waiting.priority) > (?2, ?3)
-                ORDER BY waiting.host, waiting.priority LIMIT 1)
-            UNION ALL
-            SELECT job.storage, job.host, job.priority
-            FROM lane JOIN job ON job.rowid = (
-                SELECT waiting.rowid FROM job AS waiting
-                WHERE waiting.leased_until IS NULL AND waiting.storage = lane.storage
-                    AND (waiting.host, waiting.priority) > (lane.host, lane.priority)
-                ORDER BY waiting.host, waiting.priority LIMIT 1)
-            ORDER BY 2, 3
-            LIMIT ?4
-        )"
+        concat!(
+            "WITH RECURSIVE lane (storage, host, priority) AS (
+                SELECT job.storage, job.host, job.priority
+                FROM json_each(?1) AS served JOIN job ON job.rowid = (",
+            next_lane!("served.value", "?2", "?3"),
+            ") UNION ALL
+                SELECT job.storage, job.host, job.priority
+                FROM lane JOIN job ON job.rowid = (",
+            next_lane!("lane.storage", "lane.host", "lane.priority"),
+            ") ORDER BY 2, 3 LIMIT ?4
+            )"
+        )
     };
 }
 
