@@ -1,0 +1,78 @@
+//! Opening: new files, files of others, many at once.
+
+mod support;
+
+use std::sync::Arc;
+
+use gitsync_core::queue::QueueLimits;
+use gitsync_core::{ErrorKind, Store, SystemClock};
+use gitsync_sql::migrations;
+use gitsync_store_sqlite::SqliteStore;
+use sqlx::Executor;
+
+use support::{connect, open, place, slug};
+
+async fn refused(path: &std::path::Path) -> ErrorKind {
+    let opened = SqliteStore::open(path, Arc::new(SystemClock), QueueLimits::default()).await;
+    opened.expect_err("it must not be opened").kind()
+}
+
+#[tokio::test]
+async fn the_directory_is_made_and_the_schema_is_applied_once() {
+    let (directory, _) = place();
+    let path = directory.path().join("a/b/gitsync.db");
+    open(path.as_path()).await.create_organisation(&slug("a"), "A").await.unwrap();
+    assert_eq!(open(path.as_path()).await.organisation_by_slug(&slug("a")).await.unwrap().name, "A");
+    let mut connection = connect(&path).await;
+    let versions: Vec<i64> =
+        sqlx::query_scalar("SELECT version FROM schema_migration").fetch_all(&mut connection).await.unwrap();
+    assert_eq!(versions, migrations().iter().map(|step| step.version).collect::<Vec<_>>());
+    let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(mode, "wal");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_open_a_new_file_at_once() {
+    let (_directory, path) = place();
+    let opening: Vec<_> = (0..8)
+        .map(|n| {
+            let path = path.clone();
+            tokio::spawn(async move {
+                let store = open(path).await;
+                store.create_organisation(&slug(&format!("o{n}")), "O").await.unwrap();
+            })
+        })
+        .collect();
+    for opened in opening {
+        opened.await.unwrap();
+    }
+    let store = open(path).await;
+    for n in 0..8 {
+        store.organisation_by_slug(&slug(&format!("o{n}"))).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_version_is_left_alone() {
+    let (_directory, path) = place();
+    open(path.as_path()).await;
+    connect(&path).await.execute("INSERT INTO schema_migration VALUES (999, 'future', 0)").await.unwrap();
+    assert_eq!(refused(&path).await, ErrorKind::Unsupported);
+}
+
+#[tokio::test]
+async fn what_is_no_database_is_not_overwritten() {
+    let (_directory, path) = place();
+    let text = "This is not a database, but it is longer than the header of one. ".repeat(20);
+    std::fs::write(&path, &text).unwrap();
+    assert_eq!(refused(&path).await, ErrorKind::Corrupt);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+}
+
+#[tokio::test]
+async fn a_path_that_cannot_be_is_refused() {
+    let (directory, path) = place();
+    std::fs::write(&path, "").unwrap();
+    assert_ne!(refused(&path.join("below-a-file.db")).await, ErrorKind::Corrupt);
+    assert!(directory.path().exists());
+}
