@@ -74,17 +74,11 @@ fn the_first_run_clones_and_the_next_say_what_moved() {
 
     // What was overwritten is still there, also after a fetch by hand.
     let git = Git::at(data.path().join("data/repos/mirrors/upstream"));
-    let fetch = [
-        "fetch",
-        "--quiet",
-        "--prune",
-        &server.source("upstream.git").to_string(),
-        "+refs/*:refs/*",
-        "^refs/gitsync/*",
-    ];
-    git.run(&fetch);
+    git.run(&["fetch", "--quiet", "--prune"]);
     let named = git.run(&["for-each-ref", "--format=%(objectname)", "refs/gitsync/kept"]);
     assert!(named.contains(&gone.to_string()), "{named}");
+    let seen = git.run(&["ls-remote", "."]);
+    assert!(!seen.contains("refs/gitsync/"), "clients do not see what is kept: {seen}");
     // And it is a repository like any other.
     git.run(&["clone", "--quiet", ".", &data.path().join("clone").to_string_lossy()]);
 }

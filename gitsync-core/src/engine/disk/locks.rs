@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::fence::FenceGuard;
+use super::manifest::git_directory;
 use crate::error::Result;
 
 /// How old a lock file must be to count as left behind. Git holds its own for moments.
@@ -16,8 +17,7 @@ const STALE_AFTER: Duration = Duration::from_secs(60);
 /// # Errors
 /// Those of the file system.
 pub fn remove_stale_locks(_permit: &FenceGuard, repository: &Path) -> Result<()> {
-    let below = repository.join(".git");
-    let git_dir = if below.is_dir() { below } else { repository.to_owned() };
+    let git_dir = git_directory(repository);
     for name in ["HEAD.lock", "packed-refs.lock", "packed-refs.new", "config.lock", "shallow.lock"] {
         remove_if_stale(&git_dir.join(name));
     }

@@ -70,7 +70,7 @@ impl Manifest {
 }
 
 /// Returns the git directory of a repository: `.git` below a working tree, else the directory itself.
-fn git_directory(directory: &Path) -> std::path::PathBuf {
+pub(super) fn git_directory(directory: &Path) -> std::path::PathBuf {
     let below = directory.join(".git");
     if below.is_dir() { below } else { directory.to_owned() }
 }

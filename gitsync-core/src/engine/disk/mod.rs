@@ -12,6 +12,7 @@
 
 mod adopt;
 mod fence;
+mod git_config;
 mod layout;
 mod locks;
 mod manifest;
@@ -20,6 +21,7 @@ mod sync;
 
 pub use adopt::adopt_objects;
 pub use fence::{DiskFence, FenceGuard, Unpublished};
+pub use git_config::write_git_config;
 pub use layout::Storage;
 pub use locks::remove_stale_locks;
 pub use manifest::Manifest;

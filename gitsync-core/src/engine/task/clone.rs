@@ -7,7 +7,7 @@ use super::record::Books;
 use super::sync::{as_plan_baseline, unique};
 use super::{Attempt, Done};
 use crate::backend::{Head, InitOptions, LocalRefs, RefEdit, RefTransaction, Resolved};
-use crate::engine::disk::{Manifest, Unpublished, adopt_objects, publish_new, replace_published};
+use crate::engine::disk::{Manifest, Unpublished, adopt_objects, publish_new, replace_published, write_git_config};
 use crate::engine::parts::blocking;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ObjectId, RefName};
@@ -91,8 +91,10 @@ impl Attempt {
         let repository = self.started.repository.id;
         let manifest = Manifest::new(repository, self.started.task.id, Some(source.clone()));
         let (storage, finished, published) = (self.storage.clone(), finished.to_owned(), self.published.clone());
+        let (source, mapping) = (source.clone(), self.mapping()?);
         let permit = self.permit().await?;
         blocking(move || {
+            write_git_config(&finished, Some((&source, &mapping)))?;
             manifest.write(&finished)?;
             if replaces {
                 replace_published(&permit, &storage, repository, &finished, &published)

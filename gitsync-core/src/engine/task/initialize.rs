@@ -2,7 +2,7 @@
 
 use super::{Attempt, Done};
 use crate::backend::InitOptions;
-use crate::engine::disk::{Manifest, publish_new};
+use crate::engine::disk::{Manifest, publish_new, write_git_config};
 use crate::engine::parts::blocking;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Layout, ObjectFormat, RefName};
@@ -37,6 +37,7 @@ impl Attempt {
         let permit = self.permit().await?;
         let (finished, published) = (temporary.path().to_owned(), self.published.clone());
         blocking(move || {
+            write_git_config(&finished, None)?;
             manifest.write(&finished)?;
             publish_new(&permit, &finished, &published)
         })

@@ -6,6 +6,8 @@ use super::record::Books;
 use super::upstream::Upstream;
 use super::{Attempt, Done};
 use crate::backend::{AdvertisedRef, Advertisement, FetchRequest, Fetched, Head, LocalRefs, Resolved};
+use crate::engine::disk::write_git_config;
+use crate::engine::parts::blocking;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ObjectId, RecordedRef};
 use crate::plan::{
@@ -74,6 +76,7 @@ impl Attempt {
         let baseline = self.parts.store.baseline(self.started.repository.id).await?;
         self.check_shrinking(&mapping, &baseline, &advertised)?;
 
+        self.configure(source, &mapping).await?;
         let plan = plan(&mapping, &as_plan_baseline(&baseline), &local, &advertised)?;
         let fetched = self.fetch(&self.published, &upstream.source, &plan).await?;
         self.step("fetched").await?;
@@ -88,6 +91,17 @@ impl Attempt {
         let books = Books::new(&mapping, plan, facts, baseline, &advertised, &local.head);
         let full = !self.is_trusted(policy);
         self.record(Books { full, policy, source: Some(source.clone()), fresh_packs: fetched.packs, ..books }).await
+    }
+
+    /// Tells the repository's own configuration what is mirrored from where, if that has changed.
+    async fn configure(&self, source: &SourceUrl, mapping: &RefMapping) -> Result<()> {
+        let (published, source, mapping) = (self.published.clone(), source.clone(), mapping.clone());
+        let permit = self.permit().await?;
+        blocking(move || {
+            let _permit = permit;
+            write_git_config(&published, Some((&source, &mapping))).map(drop)
+        })
+        .await
     }
 
     /// Finishes at once if upstream, disk and records agree by their digests, and the recorded tips are really there.

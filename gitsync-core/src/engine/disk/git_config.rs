@@ -1,0 +1,113 @@
+//! What a git program that somebody runs in a repository has to know.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
+use super::manifest::git_directory;
+use super::sync::sync_directory;
+use crate::error::Result;
+use crate::plan::{MirrorKind, RefMapping};
+use crate::source::SourceUrl;
+
+/// The file that gitsync owns, beside git's own `config`, which includes it.
+const FILE_NAME: &str = "gitsync.config";
+
+/// Writes the configuration of a repository, durably, if it is not what it should be; tells whether it was written.
+///
+/// References in our namespace are hidden from clients, who can neither fetch nor push them; and a `git fetch --prune` by
+/// hand does what a sync does, and leaves them alone.
+///
+/// # Errors
+/// Those of the file system.
+pub fn write_git_config(repository: &Path, upstream: Option<(&SourceUrl, &RefMapping)>) -> Result<bool> {
+    let directory = git_directory(repository);
+    let text = text(upstream);
+    let path = directory.join(FILE_NAME);
+    if fs::read_to_string(&path).is_ok_and(|found| found == text) {
+        return Ok(false);
+    }
+    let temporary = directory.join("gitsync.config.new");
+    let mut file = fs::File::create(&temporary)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&temporary, &path)?;
+    include(&directory)?;
+    sync_directory(&directory)?;
+    Ok(true)
+}
+
+/// Makes git's configuration include ours, once.
+fn include(directory: &Path) -> Result<()> {
+    let path = directory.join("config");
+    let section = format!("[include]\n\tpath = {FILE_NAME}\n");
+    if fs::read_to_string(&path).is_ok_and(|config| config.contains(&section)) {
+        return Ok(());
+    }
+    let mut file = fs::File::options().append(true).create(true).open(&path)?;
+    file.write_all(section.as_bytes())?;
+    Ok(file.sync_all()?)
+}
+
+fn text(upstream: Option<(&SourceUrl, &RefMapping)>) -> String {
+    let mut text = String::from("# Written by gitsync; changes are lost.\n[transfer]\n\thideRefs = refs/gitsync\n");
+    let Some((source, mapping)) = upstream else { return text };
+    let refspecs: &[&str] = match mapping.kind {
+        MirrorKind::Mirror => &["+refs/*:refs/*"],
+        MirrorKind::Bare => &["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"],
+    };
+    // A string takes everything, so these cannot fail.
+    let _ = write!(text, "[remote \"origin\"]\n\turl = {}\n", quoted(&source.to_string()));
+    for refspec in refspecs {
+        let _ = writeln!(text, "\tfetch = {refspec}");
+    }
+    let _ = writeln!(text, "\tfetch = ^refs/gitsync/*");
+    for pattern in &mapping.exclude {
+        let _ = writeln!(text, "\tfetch = {}", quoted(&format!("^{}", pattern.as_str())));
+    }
+    text.push_str("\ttagOpt = --no-tags\n");
+    text
+}
+
+fn quoted(value: &str) -> String {
+    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::plan::RefPattern;
+
+    fn git(directory: &Path, arguments: &[&str]) -> String {
+        let mut command = Command::new("git");
+        command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null").arg("-C").arg(directory);
+        let output = command.args(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    }
+
+    #[test]
+    fn git_reads_what_was_written_and_it_is_written_once() {
+        let dir = tempfile::tempdir().unwrap();
+        git(dir.path(), &["init", "--quiet", "--bare", "."]);
+        let source = SourceUrl::parse("https://host/a%22;%23b.git").unwrap().url;
+        let exclude = vec![RefPattern::new("refs/pull/*").unwrap()];
+        let mapping = RefMapping { kind: MirrorKind::Mirror, exclude };
+        assert!(write_git_config(dir.path(), Some((&source, &mapping))).unwrap());
+        assert!(!write_git_config(dir.path(), Some((&source, &mapping))).unwrap());
+        assert_eq!(git(dir.path(), &["config", "remote.origin.url"]), source.to_string());
+        let fetch = git(dir.path(), &["config", "--get-all", "remote.origin.fetch"]);
+        assert_eq!(fetch, "+refs/*:refs/*\n^refs/gitsync/*\n^refs/pull/*");
+        assert_eq!(git(dir.path(), &["config", "transfer.hideRefs"]), "refs/gitsync");
+
+        let bare = RefMapping { kind: MirrorKind::Bare, exclude: Vec::new() };
+        assert!(write_git_config(dir.path(), Some((&source, &bare))).unwrap());
+        let fetch = git(dir.path(), &["config", "--get-all", "remote.origin.fetch"]);
+        assert_eq!(fetch.lines().next(), Some("+refs/heads/*:refs/heads/*"), "the old refspec is gone");
+        assert!(write_git_config(dir.path(), None).unwrap());
+        assert_eq!(git(dir.path(), &["config", "--get-all", "include.path"]), FILE_NAME, "it is included once");
+    }
+}
