@@ -13,7 +13,7 @@ use crate::model::{
 };
 use crate::plan::{Digest, Movement, RefPattern};
 use crate::queue::NewJob;
-use crate::rules::{Archived, Outcome, Request, Requested};
+use crate::rules::{Archived, DueScan, Outcome, Request, Requested};
 use crate::source::SourceUrl;
 use crate::state::{RepositoryStatus, TaskStatus};
 
@@ -226,8 +226,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     async fn request_task(&self, repository: RepositoryId, request: &Request) -> Result<Requested>;
 
     /// Turns repositories that are due into sync tasks, earliest first, looking at `limit` repositories at most; any number
-    /// of callers may do so at once. See [`rules::due`](crate::rules::due). Returns the new tasks.
-    async fn request_due(&self, limit: usize) -> Result<Vec<SyncTask>>;
+    /// of callers may do so at once. See [`rules::due`](crate::rules::due).
+    async fn request_due(&self, limit: usize) -> Result<DueScan>;
 
     /// Cancels a task; see [`rules::cancel`](crate::rules::cancel).
     async fn cancel_task(&self, id: TaskId) -> Result<SyncTask>;

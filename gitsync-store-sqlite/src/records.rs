@@ -6,7 +6,7 @@ use gitsync_core::model::{
     Repository, RepositoryId, RepositoryName, Slug, SyncTask, TaskId,
 };
 use gitsync_core::queue::NewJob;
-use gitsync_core::rules::{Archived, Outcome, Request, Requested};
+use gitsync_core::rules::{Archived, DueScan, Outcome, Request, Requested};
 use gitsync_core::store::{
     CommitFilter, NewRepository, Recording, RepositoryFilter, RepositoryPatch, Retention, StartedTask, Store,
     TaskFilter, Work,
@@ -75,7 +75,7 @@ impl Store for SqliteStore {
         self.write(move |c| Box::pin(async move { operations::request_task(c, repository, &request).await })).await
     }
 
-    async fn request_due(&self, limit: usize) -> Result<Vec<SyncTask>> {
+    async fn request_due(&self, limit: usize) -> Result<DueScan> {
         self.write(move |c| Box::pin(operations::request_due(c, limit))).await
     }
 

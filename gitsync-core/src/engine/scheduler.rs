@@ -8,6 +8,7 @@ use super::parts::Parts;
 use super::relay::relay_outbox;
 use crate::cancel::Cancellation;
 use crate::error::Result;
+use crate::rules::DueScan;
 
 /// Looks for due repositories. Any number may run at once; there is no leader.
 ///
@@ -26,10 +27,10 @@ impl Scheduler {
     pub async fn run(&self, shutdown: Cancellation) {
         let scans = async {
             loop {
-                match self.scan().await {
-                    // A full batch means that there is more: go on at once.
-                    Ok(count) if count >= self.parts.options.schedule_batch => continue,
-                    Ok(count) => debug!(count, "scheduled"),
+                match self.look().await {
+                    // A full batch means that there may be more: go on at once.
+                    Ok(found) if found.looked_at >= self.parts.options.schedule_batch => continue,
+                    Ok(found) => debug!(count = found.tasks.len(), "scheduled"),
                     Err(error) => warn!(%error, "cannot schedule"),
                 }
                 self.parts.clock.sleep(self.parts.options.schedule_interval).await;
@@ -46,8 +47,12 @@ impl Scheduler {
     /// # Errors
     /// Those of the store and the queue.
     pub async fn scan(&self) -> Result<usize> {
-        let tasks = self.parts.store.request_due(self.parts.options.schedule_batch).await?;
+        Ok(self.look().await?.tasks.len())
+    }
+
+    async fn look(&self) -> Result<DueScan> {
+        let found = self.parts.store.request_due(self.parts.options.schedule_batch).await?;
         relay_outbox(&self.parts, self.parts.options.schedule_batch).await?;
-        Ok(tasks.len())
+        Ok(found)
     }
 }

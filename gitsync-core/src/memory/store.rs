@@ -12,7 +12,7 @@ use crate::model::{
     Repository, RepositoryId, RepositoryName, Slug, SyncTask, TaskId,
 };
 use crate::queue::NewJob;
-use crate::rules::{Archived, Outcome, Request, Requested};
+use crate::rules::{Archived, DueScan, Outcome, Request, Requested};
 use crate::store::{
     CommitFilter, NewRepository, Recording, RepositoryFilter, RepositoryPatch, Retention, StartedTask, Store,
     TaskFilter, Work,
@@ -102,7 +102,7 @@ impl Store for MemoryStore {
         tables.request_task(repository, request, now)
     }
 
-    async fn request_due(&self, limit: usize) -> Result<Vec<SyncTask>> {
+    async fn request_due(&self, limit: usize) -> Result<DueScan> {
         let (mut tables, now) = self.begin();
         tables.request_due(limit, now)
     }

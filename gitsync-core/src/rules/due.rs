@@ -19,6 +19,15 @@ pub struct Due {
     pub task: Option<SyncTask>,
 }
 
+/// What a look for due repositories found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DueScan {
+    /// The new tasks.
+    pub tasks: Vec<SyncTask>,
+    /// How many repositories were due, also those that have an unfinished task. Fewer than asked for: there are no more.
+    pub looked_at: usize,
+}
+
 /// Tells whether a repository is to be synced on schedule.
 pub fn is_due(repository: &Repository, now: Timestamp) -> bool {
     repository.deleted_at.is_none()

@@ -20,7 +20,7 @@ mod work;
 pub use archive::{Archived, archive, unarchive};
 pub use cancel::cancel;
 pub use create::create;
-pub use due::{DUE_AGAIN, Due, due, is_due};
+pub use due::{DUE_AGAIN, Due, DueScan, due, is_due};
 pub use edit::edit;
 pub use finish::{Completion, Finished, Outcome, finish};
 pub use job::{job, lane};

@@ -3,5 +3,6 @@
 mod crashes;
 mod lifecycle;
 mod retries;
+mod schedule;
 mod syncs;
 mod world;

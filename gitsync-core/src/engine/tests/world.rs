@@ -72,6 +72,10 @@ impl World {
 
     /// Another engine on the same database and disk, as another process would be.
     pub(super) fn engine(&self, steps: Arc<dyn StepHook>) -> GitSync {
+        self.engine_with(steps, EngineOptions::default())
+    }
+
+    pub(super) fn engine_with(&self, steps: Arc<dyn StepHook>, options: EngineOptions) -> GitSync {
         GitSync::builder()
             .store(Arc::clone(&self.store) as _)
             .queue(Arc::clone(&self.queue) as _)
@@ -80,7 +84,7 @@ impl World {
             .clock(Arc::new(self.clock.clone()))
             .steps(steps)
             .repos_dir(self.dir.path())
-            .options(EngineOptions::default())
+            .options(options)
             .build()
             .unwrap()
     }

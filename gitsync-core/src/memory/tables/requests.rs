@@ -4,7 +4,7 @@ use super::Tables;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{RepositoryId, SyncTask, TaskId};
-use crate::rules::{self, Disposition, Due, Request, Requested};
+use crate::rules::{self, Disposition, Due, DueScan, Request, Requested};
 use crate::store::MAX_STORE_BATCH;
 
 impl Tables {
@@ -30,7 +30,7 @@ impl Tables {
         Ok(())
     }
 
-    pub(in crate::memory) fn request_due(&mut self, limit: usize, now: Timestamp) -> Result<Vec<SyncTask>> {
+    pub(in crate::memory) fn request_due(&mut self, limit: usize, now: Timestamp) -> Result<DueScan> {
         let repositories = self.repositories.values().map(|row| &row.repository);
         let mut due: Vec<_> = repositories
             .filter(|repository| rules::is_due(repository, now))
@@ -39,14 +39,14 @@ impl Tables {
         due.sort_unstable();
         due.truncate(limit.min(MAX_STORE_BATCH));
 
-        let mut tasks = Vec::new();
+        let mut found = DueScan { looked_at: due.len(), ..DueScan::default() };
         for (_, id) in due {
             let Due { repository, task } =
                 rules::due(&self.row(id)?.repository, self.unfinished(id), TaskId::generate(), now);
             self.write(repository, &task)?;
-            tasks.extend(task);
+            found.tasks.extend(task);
         }
-        Ok(tasks)
+        Ok(found)
     }
 
     pub(in crate::memory) fn cancel_task(&mut self, id: TaskId, now: Timestamp) -> Result<SyncTask> {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use gitsync_core::Result;
 use gitsync_core::model::{Repository, RepositoryId, SyncTask, TaskId};
 use gitsync_core::queue::NewJob;
-use gitsync_core::rules::{self, Disposition, Due, Request, Requested};
+use gitsync_core::rules::{self, Disposition, Due, DueScan, Request, Requested};
 use gitsync_core::store::MAX_STORE_BATCH;
 
 use super::load::{UnfinishedTasks, find_task, lock_existing, no_task, save_repository, save_task, unfinished};
@@ -33,23 +33,23 @@ pub async fn request_task(connection: &mut dyn Connection, id: RepositoryId, req
 }
 
 /// See [`Store::request_due`](gitsync_core::Store::request_due).
-pub async fn request_due(connection: &mut dyn Connection, limit: usize) -> Result<Vec<SyncTask>> {
+pub async fn request_due(connection: &mut dyn Connection, limit: usize) -> Result<DueScan> {
     let dialect = connection.dialect();
     let now = connection.now().await?;
     let due = repositories::due(dialect, now, limit.min(MAX_STORE_BATCH))?;
     let due = read_all(connection.fetch(due).await?, rows::repository::read)?;
     let mut unfinished = unfinished_of_all(connection, &due).await?;
 
-    let mut new = Vec::new();
+    let mut found = DueScan { looked_at: due.len(), ..DueScan::default() };
     for repository in due {
         let unfinished = unfinished.remove(&repository.id).unwrap_or_default();
         let Due { repository, task } = rules::due(&repository, unfinished.as_ref(), TaskId::generate(), now);
         let postpone = repositories::set_due(dialect, repository.id, repository.next_sync_at)?;
         connection.execute(postpone).await?;
-        new.extend(task);
+        found.tasks.extend(task);
     }
-    execute_all(connection, tasks::insert_many(dialect, &new)?).await?;
-    Ok(new)
+    execute_all(connection, tasks::insert_many(dialect, &found.tasks)?).await?;
+    Ok(found)
 }
 
 async fn unfinished_of_all(
