@@ -64,7 +64,7 @@ pub struct ClaimedJob {
 /// What a claim asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimRequest {
-    /// The most jobs to hand out, up to [`MAX_BATCH`].
+    /// The most jobs to hand out; more than [`MAX_BATCH`] are refused like a slice that is too long.
     pub limit: usize,
     /// The disks the worker serves.
     pub storages: Vec<StorageName>,
@@ -77,7 +77,7 @@ pub enum HeartbeatAnswer {
     Continue,
     /// Go on until it is safe to stop; the lease was extended.
     CancelRequested,
-    /// The job has run for too long; stop. The lease was not extended.
+    /// The job has run for too long; stop. The lease was not extended. Said also to who was asked to stop.
     DeadlineReached,
     /// Somebody else has the job; stop and write nothing.
     Lost,
@@ -104,13 +104,13 @@ pub enum JobOutcome {
 /// A count of jobs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueueStats {
-    /// Jobs that could be taken now, if their host has room.
+    /// Jobs that could be taken now, if their host has room and is not blocked; also those whose lease has expired.
     pub ready: u64,
     /// Jobs that are due later.
     pub scheduled: u64,
     /// Jobs that are leased.
     pub running: u64,
-    /// How long the oldest ready job has been due.
+    /// How long the oldest ready job has been due; one whose lease has expired, since then.
     pub oldest_ready: Option<Duration>,
 }
 

@@ -147,19 +147,20 @@ pub struct Recording {
     pub baseline_digest: Option<Digest>,
     /// The digest of the policy they were mapped by.
     pub policy_digest: Option<Digest>,
-    /// Everything was walked: replaces all branches and tags, and orphans each commit that this task did not record.
+    /// Everything was walked: replaces all branches and tags, and orphans each commit that was not recorded since this start
+    /// of the task.
     pub full: bool,
 }
 
 /// How long finished things are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// Tasks that ended before this are removed, but for the last one of each repository that has ended. What is left of a
-    /// deletion is removed too.
+    /// Tasks that ended before this are removed, but for the one of each repository that has ended and has the highest id.
+    /// What is left of a deletion is removed too.
     pub tasks_before: Timestamp,
     /// Entries of the log before this are removed.
     pub ref_updates_before: Timestamp,
-    /// The most rows to remove in one call.
+    /// The most rows to remove in one call, of all kinds together.
     pub limit: usize,
 }
 
@@ -173,7 +174,10 @@ pub struct Retention {
 /// **all** calls that take a [`Work`] fail with [`LeaseLost`](crate::ErrorKind::LeaseLost) if its fence is not the
 /// repository's any more, and with [`Conflict`](crate::ErrorKind::Conflict) if the task has ended; **all** calls that take a
 /// slice refuse one that is longer than [`MAX_STORE_BATCH`] with [`InvalidInput`](crate::ErrorKind::InvalidInput), and
-/// **all** limits are cut to it. Filters name nothing: what they do not find is an empty page.
+/// **all** limits are cut to it. A [`Recording`] has no bound. Filters name nothing: what they do not find is an empty page.
+///
+/// Ids are never given twice. Texts come back as they were given; only for NUL a store may write U+FFFD. A page goes on after
+/// the place where the one before ended: what is added or removed meanwhile moves nothing else.
 ///
 /// A repository that is being deleted is there for its tasks only: for who asks for it by name or id, edits, archives it or
 /// lists what is in it, it is `NotFound`.
@@ -259,7 +263,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     async fn begin_recording(&self, work: Work) -> Result<()>;
 
     /// Records commits, at most [`MAX_STORE_BATCH`]; those that are there are no longer orphaned. Doing it twice is doing it
-    /// once.
+    /// once, also within one call.
     async fn record_commits(&self, work: Work, commits: &[Commit]) -> Result<()>;
 
     /// Marks commits, at most [`MAX_STORE_BATCH`], as reached by no branch or tag any more. Unknown ones are passed over.

@@ -15,6 +15,8 @@ mod clock;
 pub mod git;
 pub mod http_server;
 mod judge;
+#[cfg(test)]
+mod listed;
 pub mod queue_suite;
 mod random_upstream;
 mod run;

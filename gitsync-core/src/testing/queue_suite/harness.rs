@@ -21,6 +21,9 @@ pub const LIMITS: QueueLimits = QueueLimits {
 /// time from a database whose clock goes on by itself.
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 
+/// After this time on a real clock what should have happened at once will not happen any more.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+
 /// An empty queue under test.
 #[derive(Debug)]
 pub struct QueueHarness {

@@ -1,13 +1,19 @@
 //! How many jobs of one source host run at once.
 
-use super::harness::{QueueHarness, ids};
-use crate::queue::JobOutcome;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio::time::timeout;
+
+use super::harness::{LIMITS, PATIENCE, QueueHarness, SECOND, ids, lane};
+use crate::clock::Clock;
+use crate::model::TaskId;
+use crate::queue::{ClaimRequest, ClaimedJob, HeartbeatAnswer, JobOutcome, MAX_BATCH, NewJob};
 
 /// The limit is exact, other hosts are served past a full one, and an ended job makes room.
 pub async fn a_host_never_has_more_than_its_limit(h: QueueHarness) {
     let busy: Vec<_> = (0..4).map(|_| h.job("busy.example")).collect();
     h.enqueue(&busy).await;
-    h.clock.advance(super::harness::SECOND);
+    h.clock.advance(SECOND);
     let other = h.job("other.example");
     h.enqueue(std::slice::from_ref(&other)).await;
 
@@ -40,4 +46,146 @@ pub async fn local_work_has_no_limit(h: QueueHarness) {
     let jobs: Vec<_> = (0..5).map(|_| h.job("local")).collect();
     h.enqueue(&jobs).await;
     assert_eq!(h.claim_ids(10).await, ids(&jobs));
+}
+
+/// The limit is one of the host, on whatever disks its repositories are.
+pub async fn a_host_is_limited_across_storages(h: QueueHarness) {
+    let on = |storage: &str| NewJob { lane: lane(storage, "busy.example"), ..h.job("busy.example") };
+    h.enqueue(&[on("one"), on("one"), on("two")]).await;
+    let storages = vec!["two".parse().expect("a name"), "one".parse().expect("a name")];
+    let claim = async || {
+        let request = ClaimRequest { limit: 10, storages: storages.clone() };
+        h.queue.claim(&request).await.expect("jobs can be claimed")
+    };
+    let claimed = claim().await;
+    assert_eq!(claimed.len(), 2);
+    assert_eq!(claim().await, []);
+    assert!(h.finish(claimed[0].lease, JobOutcome::Done).await);
+    assert_eq!(claim().await.len(), 1);
+}
+
+/// A long line of jobs behind a full host keeps nobody else waiting, however few jobs a claim asks for.
+pub async fn a_full_host_keeps_no_other_waiting(h: QueueHarness) {
+    h.clock.advance(10 * SECOND);
+    let long_ago = h.clock.now().before(5 * SECOND);
+    for _ in 0..4 {
+        let line: Vec<_> = (0..MAX_BATCH).map(|_| NewJob { run_at: long_ago, ..h.job("busy.example") }).collect();
+        h.enqueue(&line).await;
+    }
+    assert_eq!(h.claim(2).await.len(), 2);
+    let others: Vec<_> = ["a.example", "local-files", "local"].map(|host| h.job(host)).into();
+    h.enqueue(&others).await;
+    for other in others {
+        assert_eq!(h.claim_ids(1).await, [other.id]);
+    }
+    assert_eq!(h.claim(10).await, []);
+}
+
+/// A retry makes room, and files on the local disk are a host like any other.
+pub async fn a_retry_makes_room(h: QueueHarness) {
+    let jobs: Vec<_> = (0..3).map(|_| h.job("local-files")).collect();
+    h.enqueue(&jobs).await;
+    let claimed = h.claim(10).await;
+    assert_eq!(claimed.len(), 2);
+    let retry = JobOutcome::Retry { at: h.in_seconds(60), spent: true, block_host_until: None };
+    assert!(h.finish(claimed[0].lease, retry).await);
+    assert_eq!(h.claim_ids(10).await, [jobs[2].id]);
+}
+
+/// A host that asked for a pause is left alone until it is over: by waiting and by new jobs. Others are served, and what
+/// runs goes on.
+pub async fn a_blocked_host_is_left_alone(h: QueueHarness) {
+    let jobs: Vec<_> = (0..4).map(|_| h.job("busy.example")).collect();
+    h.enqueue(&jobs).await;
+    let claimed = h.claim(2).await;
+    let at = h.in_seconds(100);
+    let retry = JobOutcome::Retry { at, spent: false, block_host_until: Some(at) };
+    assert!(h.finish(claimed[0].lease, retry).await);
+    let other = h.job("other.example");
+    h.enqueue(&[h.job("busy.example"), other.clone()]).await;
+    let beside = h.claim_one().await;
+    assert_eq!(beside.lease.id, other.id);
+    assert!(h.finish(beside.lease, JobOutcome::Done).await);
+    let answers = h.queue.heartbeat(&[claimed[1].lease]).await.expect("leases can be extended");
+    assert_eq!(answers, [HeartbeatAnswer::Continue]);
+    assert!(h.finish(claimed[1].lease, JobOutcome::Done).await);
+    h.clock.advance(99 * SECOND);
+    assert_eq!(h.claim_ids(10).await, []);
+    h.clock.advance(2 * SECOND);
+    assert_eq!(h.claim_ids(10).await, ids(&jobs[2..4]), "what was due before the one that was retried goes first");
+}
+
+/// A shorter pause does not end a longer one, a longer one does prolong a shorter.
+pub async fn a_block_only_grows(h: QueueHarness) {
+    h.enqueue(&[h.job("busy.example"), h.job("busy.example")]).await;
+    let claimed = h.claim(2).await;
+    let block =
+        |seconds| JobOutcome::Retry { at: h.clock.now(), spent: false, block_host_until: Some(h.in_seconds(seconds)) };
+    let answers = h.queue.finish(&[(claimed[0].lease, block(100)), (claimed[1].lease, block(10))]).await;
+    assert_eq!(answers.expect("work can be ended"), [true, true]);
+    h.clock.advance(50 * SECOND);
+    assert_eq!(h.claim(10).await, []);
+    h.clock.advance(51 * SECOND);
+    let claimed = h.claim(10).await;
+    assert_eq!(claimed.len(), 2);
+
+    assert!(h.finish(claimed[0].lease, block(10)).await);
+    assert!(h.finish(claimed[1].lease, block(100)).await);
+    h.clock.advance(50 * SECOND);
+    assert_eq!(h.claim(10).await, []);
+    h.clock.advance(51 * SECOND);
+    assert_eq!(h.claim(10).await.len(), 2);
+}
+
+/// Work that needs no upstream is never blocked.
+pub async fn local_work_is_not_blocked(h: QueueHarness) {
+    h.enqueue(&[h.job("local")]).await;
+    let claimed = h.claim_one().await;
+    let (at, until) = (h.clock.now(), h.in_seconds(100));
+    assert!(h.finish(claimed.lease, JobOutcome::Retry { at, spent: true, block_host_until: Some(until) }).await);
+    assert_eq!(h.claim_one().await.lease.id, claimed.lease.id);
+}
+
+/// Eight workers that claim and finish as fast as they can never have the same job at once, nor more jobs of a host than it
+/// allows, and get everything done.
+pub async fn many_workers_keep_the_limits(h: QueueHarness) {
+    const HOSTS: [&str; 4] = ["a.example", "b.example", "c.example", "local-files"];
+    let jobs: Vec<_> = (0..80).map(|number: usize| h.job(HOSTS[number % HOSTS.len()])).collect();
+    h.enqueue(&jobs).await;
+    let at_work: Arc<Mutex<Vec<ClaimedJob>>> = Arc::default();
+    let done: Arc<Mutex<Vec<TaskId>>> = Arc::default();
+    let (total, h) = (jobs.len(), Arc::new(h));
+    let worker = |number: usize| {
+        let (h, at_work, done) = (Arc::clone(&h), Arc::clone(&at_work), Arc::clone(&done));
+        tokio::spawn(async move {
+            while lock(&done).len() < total {
+                let claimed = h.claim(1 + number % 3).await;
+                for job in &claimed {
+                    let mut at_work = lock(&at_work);
+                    let beside = at_work.iter().filter(|other| other.lane.host == job.lane.host).count();
+                    let limit = usize::try_from(LIMITS.host_concurrency).expect("a small number");
+                    assert!(beside < limit, "{beside} jobs are at work beside {job:?}");
+                    assert!(at_work.iter().all(|other| other.lease.id != job.lease.id), "{job:?} was given twice");
+                    at_work.push(job.clone());
+                }
+                tokio::task::yield_now().await;
+                for job in claimed {
+                    lock(&at_work).retain(|other| other.lease != job.lease);
+                    lock(&done).push(job.lease.id);
+                    assert!(h.finish(job.lease, JobOutcome::Done).await);
+                }
+            }
+        })
+    };
+    let workers: Vec<_> = (0..8).map(worker).collect();
+    for worker in workers {
+        timeout(PATIENCE, worker).await.expect("all is done in time").expect("a worker does not panic");
+    }
+    let mut done = std::mem::take(&mut *lock(&done));
+    done.sort_unstable();
+    assert_eq!(done, ids(&jobs));
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("nobody panicked")
 }

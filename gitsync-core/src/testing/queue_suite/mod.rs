@@ -2,7 +2,11 @@
 
 mod harness;
 
+pub mod attempts;
+pub mod bounds;
+pub mod cancel;
 pub mod claims;
+pub mod enqueue;
 pub mod hosts;
 pub mod leases;
 
@@ -32,6 +36,17 @@ pub use harness::{LIMITS, QueueHarness};
 macro_rules! queue_suite {
     ($make:path) => {
         $crate::__suite_tests! { queue_suite, $make,
+            enqueue: [
+                a_job_is_there_once,
+                a_waiting_job_is_overwritten,
+                a_waiting_job_can_be_pulled_forward,
+                a_leased_job_stays_as_it_is,
+                a_job_of_a_dead_worker_is_overwritten,
+                epochs_only_rise,
+                attempts_follow_the_task,
+                a_finished_job_can_come_again,
+                extremes_are_sorted,
+            ]
             claims: [
                 better_priority_goes_first_then_earlier_time,
                 a_job_is_not_claimed_before_it_is_due,
@@ -43,12 +58,49 @@ macro_rules! queue_suite {
                 a_host_never_has_more_than_its_limit,
                 an_expired_lease_frees_its_place,
                 local_work_has_no_limit,
+                a_host_is_limited_across_storages,
+                a_full_host_keeps_no_other_waiting,
+                a_retry_makes_room,
+                a_blocked_host_is_left_alone,
+                a_block_only_grows,
+                local_work_is_not_blocked,
+                many_workers_keep_the_limits,
             ]
             leases: [
                 each_claim_raises_the_epoch,
                 an_expired_job_goes_to_the_next,
                 a_heartbeat_extends_a_lease,
+                a_job_past_its_deadline_is_not_extended,
+                a_job_past_its_deadline_can_be_finished,
+                every_claim_has_its_own_deadline,
+                an_expired_lease_cannot_be_finished,
+                only_the_latest_claim_counts,
+                answers_are_in_order,
+            ]
+            attempts: [
                 an_exhausted_job_is_handed_out_once_more,
+                an_exhausted_job_gains_no_attempt,
+                a_retry_waits_for_its_time,
+                an_unspent_retry_does_not_count,
+                spent_retries_exhaust_a_job,
+                a_released_job_is_as_it_was,
+            ]
+            cancel: [
+                a_waiting_job_is_deleted,
+                the_holder_is_told,
+                the_next_holder_is_told,
+                a_cancelled_job_can_come_again,
+                an_unknown_job_is_passed_over,
+                a_lost_lease_should_stop,
+            ]
+            bounds: [
+                longer_slices_are_refused,
+                the_longest_slices_are_taken,
+                empty_slices_are_answered,
+                jobs_are_counted,
+                jobs_of_dead_workers_are_ready,
+                who_waits_learns_of_a_new_job,
+                a_wait_ends,
             ]
         }
     };

@@ -1,11 +1,11 @@
 //! Whose writes are refused.
 
-use super::harness::{StoreHarness, commit, completion, id};
+use super::harness::{StoreHarness, commit, completion, id, refusal};
 use crate::error::{ErrorKind, Result};
-use crate::model::{Progress, TaskKind};
+use crate::model::{Progress, TaskId, TaskKind};
 use crate::rules::Outcome;
 use crate::state::TaskStatus;
-use crate::store::Work;
+use crate::store::{StartedTask, Work};
 
 /// A worker whose claim is older than one that has started cannot start any more; one of the same claim can.
 pub async fn a_lower_epoch_is_not_started(h: StoreHarness) {
@@ -36,6 +36,47 @@ pub async fn only_the_last_start_may_write(h: StoreHarness) {
         assert_eq!(result.map_err(|error| error.kind()), Err(ErrorKind::Conflict), "{call}");
     }
     assert_eq!((h.task(ended.id).await, ended.status), (ended, TaskStatus::Completed));
+}
+
+/// The start of the next task refuses what is left of the one before, and so does a start that is repeated.
+pub async fn every_start_raises_the_fence(h: StoreHarness) {
+    let repository = h.migrated("r").await;
+    let first = h.running(repository.id, TaskKind::Sync).await;
+    assert!(first.work.fence > repository.fence);
+    h.complete(&first, completion(1, 1), None).await;
+    assert_eq!(h.repository(repository.id).await.fence, first.work.fence, "an end does not lower it");
+    let upkeep = h.running(repository.id, TaskKind::Maintain).await;
+    assert!(upkeep.work.fence > first.work.fence);
+    for (call, result) in write_in_all_ways(&h, first.work).await {
+        assert_eq!(result.map_err(|error| error.kind()), Err(ErrorKind::LeaseLost), "{call}");
+    }
+    let epoch = upkeep.task.epoch;
+    let repeated = h.store.start_task(upkeep.task.id, epoch, 1).await.expect("a start can be repeated");
+    let StartedTask::Run(repeated) = repeated else { panic!("the task has not ended") };
+    assert!(repeated.work.fence > upkeep.work.fence);
+    assert_eq!(refusal(h.store.begin_recording(upkeep.work).await), ErrorKind::LeaseLost);
+    h.store.begin_recording(repeated.work).await.expect("the last start may write");
+}
+
+/// The right to write holds for one task of one repository.
+pub async fn a_right_is_not_another_ones(h: StoreHarness) {
+    let (one, other) = (h.migrated("one").await, h.migrated("other").await);
+    let one = h.running(one.id, TaskKind::Sync).await;
+    let other = h.running(other.id, TaskKind::Sync).await;
+    assert_eq!(one.work.fence, other.work.fence, "fences are counted per repository");
+    let crossed = Work { task: one.work.task, ..other.work };
+    for (call, result) in write_in_all_ways(&h, crossed).await {
+        assert_eq!(result.map_err(|error| error.kind()), Err(ErrorKind::LeaseLost), "{call}");
+    }
+    let unknown = Work { task: TaskId::generate(), ..other.work };
+    for (call, result) in write_in_all_ways(&h, unknown).await {
+        assert_eq!(result.map_err(|error| error.kind()), Err(ErrorKind::NotFound), "{call}");
+    }
+    for work in [one, other] {
+        assert_eq!(h.repository(work.work.repository).await, work.repository);
+        assert_eq!(h.task(work.work.task).await, work.task);
+        assert_eq!(h.commits(work.work.repository, true).await, [id(1)]);
+    }
 }
 
 async fn write_in_all_ways(h: &StoreHarness, work: Work) -> Vec<(&'static str, Result<()>)> {

@@ -4,14 +4,19 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::values::Books;
+pub(super) use super::values::{branch, commit, completion, error, everything, id, refusal};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{ErrorKind, Result};
 use crate::model::{
-    Commit, Layout, ObjectId, Organisation, PageRequest, RecordedRef, RefName, Repository, RepositoryId, Signature,
-    SourceType, StoredError, SyncTask, TaskId, TaskKind, TaskParameters,
+    Branch, Commit, Layout, ObjectId, Organisation, RecordedRef, RefUpdate, Repository, RepositoryId, SourceType,
+    SyncTask, TaskId, TaskKind, TaskParameters,
 };
+use crate::queue::NewJob;
 use crate::rules::{Completion, Outcome, Request, Requested};
-use crate::store::{CommitFilter, NewRepository, Recording, StartedTask, StartedWork, Store};
+use crate::store::{
+    CommitFilter, MAX_STORE_BATCH, NewRepository, Recording, StartedTask, StartedWork, Store, TaskFilter,
+};
 use crate::testing::ManualClock;
 
 /// A second: by how much cases keep away from the exact moment at which something changes, so that a store may take its
@@ -70,6 +75,12 @@ impl StoreHarness {
         }
     }
 
+    /// Creates a bare repository without a source; its first task waits.
+    pub(super) async fn create_empty(&self, name: &str) -> (Repository, SyncTask) {
+        let new = NewRepository { layout: Layout::Bare, source: None, ..self.new_mirror(name).await };
+        self.store.create_repository(&new).await.expect("a repository can be made")
+    }
+
     /// Creates a mirror; its first task waits.
     pub(super) async fn create(&self, name: &str) -> (Repository, SyncTask) {
         let new = self.new_mirror(name).await;
@@ -78,13 +89,34 @@ impl StoreHarness {
 
     /// Creates a mirror and lets its first task complete: one branch with one commit is recorded.
     pub(super) async fn migrated(&self, name: &str) -> Repository {
+        self.migrated_until(name, Some(self.in_seconds(3600))).await
+    }
+
+    /// As [`migrated`](Self::migrated); the repository is due again at `next`.
+    pub(super) async fn migrated_until(&self, name: &str, next: Option<Timestamp>) -> Repository {
         let (repository, task) = self.create(name).await;
         let work = self.start(task.id).await;
         let main = branch("main", 1);
         self.record(&work, &[commit(1, 1)]).await;
         let recording = Recording { changed: vec![main], cloned_refs: Some(1), full: true, ..Recording::default() };
-        self.complete(&work, completion(1, 1), Some(&recording)).await;
+        let outcome = Outcome::Completed(Some(Box::new(completion(1, 1))));
+        let ended = self.store.finish_task(work.work, &outcome, Some(&recording), next).await;
+        ended.expect("the task can be completed");
         self.repository(repository.id).await
+    }
+
+    /// Completes a sync that found these branches and tags, new or moved, and nothing else.
+    pub(super) async fn synced(&self, repository: RepositoryId, changed: Vec<RecordedRef>) {
+        let work = self.running(repository, TaskKind::Sync).await;
+        let recording = Recording { changed, ..Recording::default() };
+        self.complete(&work, completion(1, 1), Some(&recording)).await;
+    }
+
+    /// Completes a sync that recorded these commits.
+    pub(super) async fn synced_commits(&self, repository: RepositoryId, commits: &[Commit]) {
+        let work = self.running(repository, TaskKind::Sync).await;
+        self.record(&work, commits).await;
+        self.complete(&work, completion(1, 1), None).await;
     }
 
     pub(super) async fn repository(&self, id: RepositoryId) -> Repository {
@@ -146,6 +178,44 @@ impl StoreHarness {
         self.store.finish_task(work.work, &outcome, recording, next).await.expect("the task can be completed")
     }
 
+    /// Returns the branches and tags that are recorded.
+    pub(super) async fn baseline(&self, repository: RepositoryId) -> Vec<RecordedRef> {
+        self.store.baseline(repository).await.expect("there is a baseline")
+    }
+
+    /// Returns the log of references, newest first.
+    pub(super) async fn log(&self, repository: RepositoryId) -> Vec<RefUpdate> {
+        self.store.list_ref_updates(repository, &everything()).await.expect("the log can be listed").items
+    }
+
+    pub(super) async fn branches(&self, repository: RepositoryId) -> Vec<Branch> {
+        self.store.list_branches(repository, &everything()).await.expect("branches can be listed").items
+    }
+
+    /// Returns the tasks of a repository, newest first.
+    pub(super) async fn tasks(&self, repository: RepositoryId) -> Vec<SyncTask> {
+        let filter = TaskFilter { repository: Some(repository), ..TaskFilter::default() };
+        self.store.list_tasks(&filter, &everything()).await.expect("tasks can be listed").items
+    }
+
+    pub(super) async fn outbox(&self) -> Vec<NewJob> {
+        self.store.outbox(MAX_STORE_BATCH).await.expect("the outbox can be read")
+    }
+
+    /// Returns all that can be seen of a repository.
+    pub(super) async fn books(&self, repository: RepositoryId) -> Books {
+        Books {
+            repository: self.repository(repository).await,
+            tasks: self.tasks(repository).await,
+            baseline: self.baseline(repository).await,
+            branches: self.branches(repository).await,
+            commits: self.commits(repository, false).await,
+            all_commits: self.commits(repository, true).await,
+            log: self.log(repository).await,
+            outbox: self.outbox().await,
+        }
+    }
+
     /// Returns the ids of a repository's commits, newest first.
     pub(super) async fn commits(&self, repository: RepositoryId, include_orphaned: bool) -> Vec<ObjectId> {
         let filter = CommitFilter { include_orphaned, ..CommitFilter::default() };
@@ -171,59 +241,4 @@ impl StoreHarness {
         let distance = at.since(expected).max(expected.since(at));
         assert!(distance < SECOND, "{at} is not {expected}");
     }
-}
-
-/// Asks for the first page, as long as can be.
-pub(super) fn everything() -> PageRequest {
-    PageRequest::new(crate::model::MAX_PAGE_ITEMS, None).expect("the limit is allowed")
-}
-
-/// Returns an id of a commit; each number has its own.
-pub(super) fn id(number: u8) -> ObjectId {
-    ObjectId::Sha1([number; 20])
-}
-
-/// Returns commit `number`, committed at `seconds`.
-pub(super) fn commit(number: u8, seconds: i64) -> Commit {
-    let author = Signature {
-        name: format!("author {number}"),
-        email: format!("a{number}@example"),
-        seconds: seconds - 1,
-        offset_minutes: -90,
-    };
-    let committer = Signature { name: "committer".into(), email: "c@example".into(), seconds, offset_minutes: 60 };
-    Commit {
-        id: id(number),
-        parents: vec![id(number.wrapping_sub(1))],
-        author,
-        committer,
-        message: format!("commit {number}\n"),
-        message_cut: false,
-    }
-}
-
-/// Returns a branch at commit `number`.
-pub(super) fn branch(short: &str, number: u8) -> RecordedRef {
-    let name = RefName::branch(short).expect("a branch name");
-    RecordedRef { name, id: id(number), commit: Some(id(number)) }
-}
-
-/// Returns what a sync knows of a repository with this many commits and references; `HEAD` points to `main`.
-pub(super) fn completion(total_commits: i64, recorded_refs: i64) -> Completion {
-    Completion {
-        source: None,
-        default_branch: Some(RefName::branch("main").expect("a branch name")),
-        last_commit: Some(id(1)),
-        total_commits,
-        recorded_refs,
-        size_bytes: 1000,
-        commits_synced: 1,
-        changed: true,
-        synced: true,
-    }
-}
-
-/// Returns an error to be stored.
-pub(super) fn error(kind: ErrorKind) -> StoredError {
-    StoredError { kind, message: format!("it was {kind}") }
 }

@@ -2,8 +2,10 @@
 
 use super::harness::{StoreHarness, completion, error};
 use crate::error::ErrorKind;
-use crate::model::{StatusBefore, TaskKind};
-use crate::rules::Outcome;
+use crate::model::{Progress, Repository, StatusBefore, SyncTask, TaskKind, TaskParameters};
+use crate::plan::SHRINK_PATIENCE;
+use crate::rules::{Completion, Outcome};
+use crate::source::SourceUrl;
 use crate::state::{RepositoryStatus, TaskStatus};
 use crate::store::StartedTask;
 
@@ -53,19 +55,92 @@ pub async fn a_failure_is_shown_by_task_and_repository(h: StoreHarness) {
     assert_eq!(failed.total_commits, repository.total_commits);
 }
 
-/// Only one task of a repository waits: one that is to be tried again takes the place of what was requested meanwhile.
-pub async fn a_retry_takes_over_its_follow_up(h: StoreHarness) {
+/// An empty repository is made without a look at upstream.
+pub async fn an_initialize_makes_an_empty_repository(h: StoreHarness) {
+    let (repository, task) = h.create_empty("r").await;
+    assert_eq!((task.kind, &repository.source), (TaskKind::Initialize, &None));
+    let work = h.start(task.id).await;
+    assert_eq!(work.repository.status, RepositoryStatus::Initializing);
+    let found = Completion { last_commit: None, changed: false, synced: false, ..completion(0, 0) };
+    let outcome = Outcome::Completed(Some(Box::new(found.clone())));
+    h.store.finish_task(work.work, &outcome, None, None).await.expect("the task can be completed");
+    let active = h.repository(repository.id).await;
+    let expected = Repository {
+        status: RepositoryStatus::Active,
+        default_branch: found.default_branch,
+        size_bytes: found.size_bytes,
+        fence: work.work.fence,
+        ..repository
+    };
+    assert_eq!(active, expected);
+}
+
+/// Upkeep flips no status, and only what it finds corrupt makes its repository fail.
+pub async fn upkeep_leaves_the_books_alone(h: StoreHarness) {
+    let repository = h.migrated("r").await;
+    for outcome in [Outcome::Completed(None), Outcome::Failed(error(ErrorKind::DiskFull)), Outcome::Cancelled] {
+        let work = h.running(repository.id, TaskKind::Maintain).await;
+        assert_eq!(work.repository, Repository { fence: work.work.fence, ..repository.clone() });
+        let ended = h.store.finish_task(work.work, &outcome, None, Some(h.in_seconds(7))).await;
+        assert!(ended.expect("the attempt can be ended").status.is_terminal());
+        assert_eq!(h.repository(repository.id).await, work.repository);
+    }
+    let work = h.running(repository.id, TaskKind::Maintain).await;
+    h.finish(&work, Outcome::Failed(error(ErrorKind::Corrupt))).await;
+    let failed = h.repository(repository.id).await;
+    assert_eq!((failed.status, failed.error), (RepositoryStatus::Failed, Some(error(ErrorKind::Corrupt))));
+}
+
+/// An upstream that lost most of its references changes nothing but what is shown, and is looked at again in an hour.
+pub async fn a_collapse_keeps_the_status(h: StoreHarness) {
     let repository = h.migrated("r").await;
     let work = h.running(repository.id, TaskKind::Sync).await;
-    let follow_up = h.request(repository.id, TaskKind::Sync).await.task;
-    let at = h.in_seconds(60);
-    let retried = h.finish(&work, Outcome::Retry { error: error(ErrorKind::Timeout), at, spent: true }).await;
-    assert_eq!((retried.status, retried.next_attempt_at, retried.attempt), (TaskStatus::Pending, Some(at), 1));
-    assert_eq!(h.task(retried.id).await, retried);
-    let follow_up = h.task(follow_up.id).await;
-    assert_eq!((follow_up.status, follow_up.superseded_by), (TaskStatus::Cancelled, Some(retried.id)));
-    assert!(!follow_up.held);
-    let repository = h.repository(repository.id).await;
-    assert_eq!(repository.status, RepositoryStatus::Mirroring);
-    assert_eq!(repository.error, Some(error(ErrorKind::Timeout)));
+    let failed = h.finish(&work, Outcome::Failed(error(ErrorKind::UpstreamShrank))).await;
+    assert_eq!((failed.status, &failed.error), (TaskStatus::Failed, &Some(error(ErrorKind::UpstreamShrank))));
+    let shrunk = h.repository(repository.id).await;
+    h.assert_now(shrunk.shrank_at);
+    h.assert_at(shrunk.next_sync_at, h.in_seconds(SHRINK_PATIENCE.as_secs()));
+    let expected = Repository {
+        error: failed.error,
+        shrank_at: shrunk.shrank_at,
+        next_sync_at: shrunk.next_sync_at,
+        fence: work.work.fence,
+        ..repository.clone()
+    };
+    assert_eq!(shrunk, expected);
+
+    let work = h.running(repository.id, TaskKind::Sync).await;
+    h.complete(&work, completion(1, 1), None).await;
+    let recovered = h.repository(repository.id).await;
+    assert_eq!((recovered.shrank_at, recovered.error), (None, None));
+}
+
+/// Another source is the repository's when the clone from there has succeeded.
+pub async fn a_completed_migrate_saves_its_source(h: StoreHarness) {
+    let repository = h.migrated("r").await;
+    let elsewhere: SourceUrl = "https://elsewhere.example/r".parse().expect("a source");
+    let parameters = TaskParameters { source: Some(elsewhere.clone()), force: true, accept_shrink: false };
+    let migrate = h.try_request(repository.id, TaskKind::Migrate, parameters.clone()).await.expect("a forced migrate");
+    assert_eq!(h.task(migrate.task.id).await.parameters, parameters);
+    let work = h.start(migrate.task.id).await;
+    assert_eq!(work.repository.source, repository.source);
+    let found = Completion { source: Some(elsewhere.clone()), ..completion(1, 1) };
+    h.complete(&work, found, None).await;
+    assert_eq!(h.repository(repository.id).await.source, Some(elsewhere));
+}
+
+/// How far a task is can be seen while it runs, and stays to be seen when it has ended.
+pub async fn progress_is_seen(h: StoreHarness) {
+    let repository = h.migrated("r").await;
+    let work = h.running(repository.id, TaskKind::Sync).await;
+    assert_eq!(work.task.progress, Progress::default());
+    let mut progress = Progress { phase: "fetching".into(), objects: 1, bytes: 1 << 40, commits: 0 };
+    h.store.report_progress(work.work, &progress).await.expect("progress can be reported");
+    assert_eq!(h.task(work.task.id).await, SyncTask { progress: progress.clone(), ..work.task.clone() });
+    progress = Progress { phase: "recording".into(), commits: 7, ..progress };
+    h.store.report_progress(work.work, &progress).await.expect("progress can be reported");
+    assert_eq!(h.repository(repository.id).await, work.repository);
+    let ended = h.complete(&work, completion(1, 1), None).await;
+    assert_eq!(ended.progress, progress);
+    assert_eq!(h.task(ended.id).await, ended);
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::harness::StoreHarness;
-use crate::model::{TaskKind, TaskParameters};
-use crate::rules::Disposition;
+use crate::model::{Repository, TaskKind, TaskParameters};
+use crate::rules::{self, Disposition};
+use crate::source::SourceUrl;
 use crate::state::{RepositoryStatus, TaskStatus};
 
 /// A repository and its first task are made together, and are read back as they were returned.
@@ -75,4 +76,40 @@ pub async fn requests_at_once_make_one_task(h: StoreHarness) {
     let created = answers.iter().filter(|answer| answer.disposition == Disposition::Created).count();
     assert_eq!(created, 1);
     assert!(answers.iter().all(|answer| answer.task.id == answers[0].task.id));
+}
+
+/// Whoever asks for a clone that is being made gets the task that makes it, unless that is about to stop.
+pub async fn an_equal_request_returns_the_running_migrate(h: StoreHarness) {
+    let (repository, task) = h.create("r").await;
+    let work = h.start(task.id).await;
+    let again = h.request(repository.id, TaskKind::Migrate).await;
+    assert_eq!((again.disposition, &again.task), (Disposition::Returned, &work.task));
+    h.store.cancel_task(task.id).await.expect("the task can be cancelled");
+    let follow_up = h.request(repository.id, TaskKind::Migrate).await;
+    assert_eq!((follow_up.disposition, follow_up.task.held), (Disposition::Created, true));
+}
+
+/// A follow-up is made stronger by the same rules as any waiting task, and stays held.
+pub async fn a_stronger_request_rewrites_the_follow_up(h: StoreHarness) {
+    let repository = h.migrated("r").await;
+    h.running(repository.id, TaskKind::Sync).await;
+    let weak = h.request(repository.id, TaskKind::Maintain).await.task;
+    let shrink = TaskParameters { accept_shrink: true, ..TaskParameters::default() };
+    let strong = h.try_request(repository.id, TaskKind::Sync, shrink.clone()).await.expect("a sync");
+    assert_eq!((strong.disposition, strong.task.id), (Disposition::Rewritten, weak.id));
+    let stored = h.task(weak.id).await;
+    assert_eq!((stored.kind, &stored.parameters, stored.held), (TaskKind::Sync, &shrink, true));
+    assert_eq!(stored, strong.task);
+}
+
+/// Where nothing was ever cloned, the source that a migrate names is the repository's at once.
+pub async fn the_source_of_a_first_migrate_is_saved(h: StoreHarness) {
+    let (repository, _) = h.create_empty("r").await;
+    let source: Option<SourceUrl> = "https://elsewhere.example/r".parse().ok();
+    let parameters = TaskParameters { source: source.clone(), ..TaskParameters::default() };
+    let requested = h.try_request(repository.id, TaskKind::Migrate, parameters).await.expect("a migrate");
+    assert_eq!(requested.disposition, Disposition::Rewritten);
+    let expected = Repository { source, ..repository };
+    assert_eq!((&*requested.repository, &h.repository(expected.id).await), (&expected, &expected));
+    assert_eq!(h.outbox().await, [rules::job(&expected, &requested.task)], "in the lane of the new host");
 }

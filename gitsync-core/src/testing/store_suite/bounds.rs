@@ -1,0 +1,123 @@
+//! How much one call may carry.
+
+use super::harness::{StoreHarness, branch, completion, everything, id, refusal};
+use crate::error::ErrorKind;
+use crate::model::{Commit, MAX_PAGE_ITEMS, ObjectId, PageRequest, RecordedRef, RefName, Signature, TaskId, TaskKind};
+use crate::plan::{Movement, MovementKind};
+use crate::queue::NewJob;
+use crate::store::{CommitFilter, MAX_STORE_BATCH, Recording};
+
+/// A longer slice is refused whole.
+pub async fn longer_slices_are_refused(h: StoreHarness) {
+    let repository = h.migrated("r").await.id;
+    let work = h.running(repository, TaskKind::Sync).await;
+    h.create("waiting").await;
+    let jobs = h.outbox().await;
+    let before = h.books(repository).await;
+
+    let commits: Vec<_> = (0..=MAX_STORE_BATCH).map(numbered).collect();
+    assert_eq!(refusal(h.store.record_commits(work.work, &commits).await), ErrorKind::InvalidInput);
+    let mut ids = vec![id(1)];
+    ids.extend(commits.iter().skip(1).map(|commit| commit.id));
+    assert_eq!(refusal(h.store.orphan_commits(work.work, &ids).await), ErrorKind::InvalidInput);
+    let unknown = |_| NewJob { id: TaskId::generate(), ..jobs[0].clone() };
+    let jobs: Vec<_> = jobs.iter().cloned().chain((0..MAX_STORE_BATCH).map(unknown)).collect();
+    assert_eq!(refusal(h.store.mark_enqueued(&jobs).await), ErrorKind::InvalidInput);
+    assert_eq!(h.books(repository).await, before);
+}
+
+/// The longest slices are written whole, in one call.
+pub async fn the_longest_slices_are_taken(h: StoreHarness) {
+    let repository = h.migrated("r").await.id;
+    let work = h.running(repository, TaskKind::Sync).await;
+    let commits: Vec<_> = (0..MAX_STORE_BATCH).map(numbered).collect();
+    h.record(&work, &commits).await;
+    assert_eq!(count(&h, repository).await, MAX_STORE_BATCH + 1);
+    let ids: Vec<_> = commits.iter().map(|commit| commit.id).collect();
+    h.store.orphan_commits(work.work, &ids).await.expect("as many can be orphaned");
+    assert_eq!(h.commits(repository, false).await, [id(1)]);
+    h.record(&work, &commits).await;
+    assert_eq!(count(&h, repository).await, MAX_STORE_BATCH + 1);
+
+    h.create("waiting").await;
+    let waiting = h.outbox().await;
+    let unknown = |_| NewJob { id: TaskId::generate(), ..waiting[0].clone() };
+    let jobs: Vec<_> = (1..MAX_STORE_BATCH).map(unknown).chain([waiting[0].clone()]).collect();
+    h.store.mark_enqueued(&jobs).await.expect("as many can be marked");
+    assert_eq!(h.outbox().await, []);
+}
+
+/// A recording is written with its outcome, so it has no bound.
+pub async fn a_recording_may_be_longer(h: StoreHarness) {
+    let repository = h.migrated("r").await.id;
+    let names: Vec<_> = (0..MAX_STORE_BATCH + 500)
+        .map(|number| RefName::branch(format!("b{number:05}")).expect("a branch name"))
+        .collect();
+    let recorded = |name: &RefName| RecordedRef { name: name.clone(), id: id(1), commit: Some(id(1)) };
+    let created =
+        |name: &RefName| Movement { name: name.clone(), old: None, new: Some(id(1)), kind: MovementKind::Created };
+    let work = h.running(repository, TaskKind::Sync).await;
+    let recording = Recording {
+        changed: names.iter().map(recorded).collect(),
+        movements: names.iter().map(created).collect(),
+        ..Recording::default()
+    };
+    h.complete(&work, completion(1, 1), Some(&recording)).await;
+    let baseline = h.baseline(repository).await;
+    assert_eq!(baseline.len(), names.len() + 1);
+    assert!(baseline.iter().zip(&names).all(|(recorded, name)| recorded.name == *name));
+    assert_eq!(h.log(repository).await.len(), MAX_PAGE_ITEMS);
+
+    let work = h.running(repository, TaskKind::Sync).await;
+    let recording = Recording { removed: names, ..Recording::default() };
+    h.complete(&work, completion(1, 1), Some(&recording)).await;
+    assert_eq!(h.baseline(repository).await, [branch("main", 1)]);
+}
+
+/// A limit beyond all bounds is no error.
+pub async fn limits_may_be_anything(h: StoreHarness) {
+    h.create("waiting").await;
+    let due = h.migrated_until("due", Some(h.in_seconds(1))).await.id;
+    h.clock.advance(std::time::Duration::from_secs(10));
+    for limit in [0, usize::MAX] {
+        let expected = usize::from(limit > 0);
+        assert_eq!(h.store.outbox(limit).await.expect("the outbox can be read").len(), expected, "{limit}");
+        let found = h.store.request_due(limit).await.expect("due repositories can be looked for");
+        assert_eq!(found.tasks.len(), expected, "{limit}");
+    }
+    assert_eq!(h.tasks(due).await.len(), 2);
+    let page = h.store.list_tasks(&Default::default(), &everything()).await.expect("tasks can be listed");
+    assert_eq!((page.items.len(), page.next), (3, None));
+}
+
+/// Returns a commit of which there are many.
+fn numbered(number: usize) -> Commit {
+    let mut bytes = [0xee; 20];
+    bytes[..8].copy_from_slice(&(number as u64).to_be_bytes());
+    let id = ObjectId::Sha1(bytes);
+    let signature = Signature { seconds: number as i64, ..Signature::default() };
+    Commit {
+        id,
+        parents: vec![id],
+        author: signature.clone(),
+        committer: signature,
+        message: String::new(),
+        message_cut: false,
+    }
+}
+
+/// Counts the commits that are not orphaned, page by page.
+async fn count(h: &StoreHarness, repository: crate::model::RepositoryId) -> usize {
+    let (mut count, mut after) = (0, None);
+    loop {
+        let page = PageRequest::new(MAX_PAGE_ITEMS, after).expect("the limit is allowed");
+        let page = h.store.list_commits(repository, &CommitFilter::default(), &page).await;
+        let page = page.expect("commits can be listed");
+        count += page.items.len();
+        assert!(count <= 2 * MAX_STORE_BATCH, "there are no more commits than that");
+        after = page.next;
+        if after.is_none() {
+            return count;
+        }
+    }
+}
