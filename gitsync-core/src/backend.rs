@@ -268,6 +268,7 @@ pub trait PublishPermit: Send {}
 ///     }
 /// }
 /// ```
+#[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait GitBackend: fmt::Debug + Send + Sync {
     /// Returns the engine's name, such as `gix`.

@@ -216,6 +216,7 @@ impl Default for QueueLimits {
 /// # Ok(())
 /// # }
 /// ```
+#[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait JobQueue: fmt::Debug + Send + Sync {
     /// Puts jobs into the queue. A job that is there and is not leased gets the new lane, priority, time and count of

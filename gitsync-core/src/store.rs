@@ -147,8 +147,8 @@ pub struct Recording {
     pub baseline_digest: Option<Digest>,
     /// The digest of the policy they were mapped by.
     pub policy_digest: Option<Digest>,
-    /// Everything was walked: replaces all branches and tags, and orphans each commit that was not recorded since this start
-    /// of the task.
+    /// Everything was walked: replaces all branches and tags, and orphans each commit that was not recorded since this
+    /// start of the task.
     pub full: bool,
 }
 
@@ -174,13 +174,17 @@ pub struct Retention {
 /// **all** calls that take a [`Work`] fail with [`LeaseLost`](crate::ErrorKind::LeaseLost) if its fence is not the
 /// repository's any more, and with [`Conflict`](crate::ErrorKind::Conflict) if the task has ended; **all** calls that take a
 /// slice refuse one that is longer than [`MAX_STORE_BATCH`] with [`InvalidInput`](crate::ErrorKind::InvalidInput), and
-/// **all** limits are cut to it. A [`Recording`] has no bound. Filters name nothing: what they do not find is an empty page.
+/// **all** limits are cut to it. A [`Recording`] has no bound. Filters name nothing: what they do not find is an empty
+/// page.
 ///
-/// Ids are never given twice. Texts come back as they were given; only for NUL a store may write U+FFFD. A page goes on after
-/// the place where the one before ended: what is added or removed meanwhile moves nothing else.
+/// Ids are never given twice. Texts come back as they were given; only for NUL a store may write U+FFFD. A page goes on
+/// after the place where the one before ended: what is added or removed meanwhile moves nothing else.
 ///
 /// A repository that is being deleted is there for its tasks only: for who asks for it by name or id, edits, archives it or
 /// lists what is in it, it is `NotFound`.
+///
+#[doc = include_str!("store_example.md")]
+#[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait Store: fmt::Debug + Send + Sync {
     /// Creates an organisation.
@@ -274,11 +278,12 @@ pub trait Store: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// `InvalidInput` for a recording with anything but a completion that knows its repository.
-    async fn finish_task(
-        &self,
+    // Named for the mock, which needs the lifetime of `recording`. As all have names, implementations need none.
+    async fn finish_task<'s, 'o, 'r>(
+        &'s self,
         work: Work,
-        outcome: &Outcome,
-        recording: Option<&Recording>,
+        outcome: &'o Outcome,
+        recording: Option<&'r Recording>,
         next_sync_at: Option<Timestamp>,
     ) -> Result<SyncTask>;
 

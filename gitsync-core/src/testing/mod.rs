@@ -6,6 +6,7 @@
 //!   implementation of [`Store`](crate::Store), [`JobQueue`](crate::JobQueue) or [`GitBackend`](crate::GitBackend) keeps its contract.
 //! - [`Upstream`], [`RandomUpstream`], [`SmartHttpServer`], [`Git`], [`check_mirror`]: repositories made and judged by the
 //!   git program, which must be installed.
+//! - `MockStore`, `MockJobQueue`, `MockGitBackend`: mocks made by mockall, for tests that care for a single call.
 //! - [`DieAt`]: a process that dies between two steps of a task.
 //!
 //! Suite code fails by panicking, like any test.
@@ -17,6 +18,8 @@ pub mod http_server;
 mod judge;
 #[cfg(test)]
 mod listed;
+#[cfg(feature = "testing")]
+mod mocks;
 pub mod queue_suite;
 mod random_upstream;
 mod run;
@@ -28,6 +31,8 @@ pub use clock::ManualClock;
 pub use git::Git;
 pub use http_server::SmartHttpServer;
 pub use judge::check_mirror;
+#[cfg(feature = "testing")]
+pub use mocks::{MockGitBackend, MockJobQueue, MockStore, mockall};
 pub use random_upstream::RandomUpstream;
 pub use run::run;
 pub use steps::DieAt;

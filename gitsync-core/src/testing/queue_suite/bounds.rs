@@ -78,7 +78,7 @@ pub async fn jobs_are_counted(h: QueueHarness) {
     assert_eq!(stats(&h).await, ((3, 0, 0), Some(100)));
 }
 
-/// A job whose worker has died is ready again, since its lease has expired; one that its host keeps waiting is ready too.
+/// A job whose worker has died is ready again since its lease expired, and one that its host keeps waiting is ready too.
 pub async fn jobs_of_dead_workers_are_ready(h: QueueHarness) {
     let jobs: Vec<_> = (0..3).map(|_| h.job("busy.example")).collect();
     h.enqueue(&jobs).await;

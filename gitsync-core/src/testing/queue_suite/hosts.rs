@@ -92,8 +92,8 @@ pub async fn a_retry_makes_room(h: QueueHarness) {
     assert_eq!(h.claim_ids(10).await, [jobs[2].id]);
 }
 
-/// A host that asked for a pause is left alone until it is over: by waiting and by new jobs. Others are served, and what
-/// runs goes on.
+/// A host that asked for a pause is left alone until it is over: by waiting and by new jobs. Others are served, and
+/// what runs goes on.
 pub async fn a_blocked_host_is_left_alone(h: QueueHarness) {
     let jobs: Vec<_> = (0..4).map(|_| h.job("busy.example")).collect();
     h.enqueue(&jobs).await;
@@ -146,8 +146,8 @@ pub async fn local_work_is_not_blocked(h: QueueHarness) {
     assert_eq!(h.claim_one().await.lease.id, claimed.lease.id);
 }
 
-/// Eight workers that claim and finish as fast as they can never have the same job at once, nor more jobs of a host than it
-/// allows, and get everything done.
+/// Eight workers that claim and finish as fast as they can never have the same job at once, nor more jobs of a host
+/// than it allows, and get everything done.
 pub async fn many_workers_keep_the_limits(h: QueueHarness) {
     const HOSTS: [&str; 4] = ["a.example", "b.example", "c.example", "local-files"];
     let jobs: Vec<_> = (0..80).map(|number: usize| h.job(HOSTS[number % HOSTS.len()])).collect();

@@ -116,7 +116,7 @@ pub async fn at_most_one_task_waits_and_one_runs(h: StoreHarness) {
     assert_eq!(summary, [(waiting, TaskKind::Sync, TaskStatus::Pending), running]);
 }
 
-/// Of workers that start the same task at once, those that may write have fences of their own, and the last one's holds.
+/// Of workers that start the same task at once, each has a fence of its own, and only the last may write.
 pub async fn starts_at_once_do_not_share_a_fence(h: StoreHarness) {
     let repository = h.migrated("r").await;
     let task = h.request(repository.id, TaskKind::Sync).await.task.id;

@@ -10,7 +10,7 @@ use crate::plan::{Movement, MovementKind};
 use crate::rules::{Completion, Outcome};
 use crate::store::{CommitFilter, NewRepository, Recording};
 
-/// Names are bytes: they are sorted as such, and those that differ only in case, or are no text, are names of their own.
+/// Names are bytes: they are sorted as such, and those that differ only in case, or are no text, are others.
 pub async fn names_of_references_are_bytes(h: StoreHarness) {
     let names: [&[u8]; 7] = [b"B", b"a-b", b"a/b", b"a0", b"b", "\u{fc}".as_bytes(), b"\xff\xfe\xc3"];
     let names = names.map(|short| RefName::branch(short).expect("git accepts it"));
