@@ -66,10 +66,12 @@ impl Worker {
         let work = async {
             let mut count = 0;
             loop {
-                super::relay::relay_outbox(&self.parts, RELAY_BATCH).await?;
                 let claimed = self.claim(jobs.len()).await?;
                 if claimed.is_empty() && jobs.is_empty() {
-                    return Ok(count);
+                    if super::relay::relay_outbox(&self.parts, RELAY_BATCH).await? == 0 {
+                        return Ok(count);
+                    }
+                    continue;
                 }
                 count += claimed.len();
                 for claimed in claimed {
