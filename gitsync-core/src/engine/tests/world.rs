@@ -145,6 +145,15 @@ impl World {
         self.dir.path().join("org").join(repository.name.as_str())
     }
 
+    /// A world with a new database on the same disk.
+    pub(super) fn with_new_database(self) -> Self {
+        let store = Arc::new(MemoryStore::new(Arc::new(self.clock.clone())));
+        let queue = Arc::new(MemoryQueue::new(Arc::new(self.clock.clone()), QueueLimits::default()));
+        let mut world = World { store, queue, ..self };
+        world.gitsync = world.engine(Arc::new(NoSteps));
+        world
+    }
+
     /// What is left in a directory of gitsync's own, such as `tmp`.
     pub(super) fn remains(&self, directory: &str) -> usize {
         std::fs::read_dir(self.dir.path().join(".gitsync").join(directory)).unwrap().count()

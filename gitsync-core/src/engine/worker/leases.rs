@@ -100,9 +100,14 @@ impl Leases {
         for leases in self.held().chunks(MAX_BATCH) {
             // What fails here the next heartbeat finds out.
             let Ok(answers) = self.parts.queue.cancel_requested(leases).await else { continue };
-            for (lease, _) in leases.iter().zip(answers).filter(|(_, stop)| *stop) {
-                self.answered(*lease, HeartbeatAnswer::CancelRequested);
+            let stopping = leases.iter().zip(answers).filter(|(_, stop)| *stop);
+            let stopping: Vec<Lease> = stopping.map(|(lease, _)| *lease).collect();
+            if stopping.is_empty() {
+                continue;
             }
+            // Cancelled, or lost: only a heartbeat tells the one from the other.
+            let Ok(answers) = self.parts.queue.heartbeat(&stopping).await else { continue };
+            stopping.iter().zip(answers).for_each(|(lease, answer)| self.answered(*lease, answer));
         }
     }
 

@@ -15,7 +15,7 @@ use super::parts::Parts;
 use super::task::{Attempt, Done};
 use crate::cancel::Cancellation;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::StoredError;
+use crate::model::{StoredError, TaskKind};
 use crate::queue::{ClaimRequest, ClaimedJob, JobOutcome, MAX_BATCH};
 use crate::rules::{Outcome, job, lane};
 use crate::store::{StartedTask, StartedWork};
@@ -164,7 +164,9 @@ impl JobRun {
             task = %lease.id, repository = %started.repository.id, kind = started.task.kind.as_str(),
             attempt = claimed.attempt, "task started"
         );
-        let result = if claimed.exhausted { Err(exhausted(&started)) } else { self.attempt(started.clone()).await };
+        // A deletion has been promised: it is tried for ever.
+        let gives_up = claimed.exhausted && started.task.kind != TaskKind::Delete;
+        let result = if gives_up { Err(exhausted(&started)) } else { self.attempt(started.clone()).await };
         self.conclude(claimed, &started, result).await
     }
 

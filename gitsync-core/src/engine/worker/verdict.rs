@@ -51,8 +51,8 @@ pub(super) fn verdict(
         (Some(Ending::Shutdown), ErrorKind::Cancelled) => {
             return Some(Verdict { task: Outcome::Released, job: JobOutcome::Released, next_sync_at: None });
         }
-        (_, ErrorKind::Unavailable) => return retry(UNAVAILABLE_PAUSE, false, None),
-        (_, ErrorKind::RateLimited) => {
+        (_, ErrorKind::Unavailable) if error.is_retryable() => return retry(UNAVAILABLE_PAUSE, false, None),
+        (_, ErrorKind::RateLimited) if error.is_retryable() => {
             let pause = error.retry_after().unwrap_or(DEFAULT_HOST_PAUSE).min(MAX_HOST_PAUSE);
             return retry(pause, false, Some(now.after(pause)));
         }
