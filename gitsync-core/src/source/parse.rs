@@ -81,8 +81,8 @@ fn url(scheme: Scheme, rest: &str) -> Result<ParsedSource> {
     check_text(&decoded)?;
     let path = match scheme {
         Scheme::Http | Scheme::Https => encode_http(path),
-        // git reads /~user/path as the path ~user/path.
-        Scheme::Ssh if decoded.starts_with("/~") => decoded[1..].to_owned(),
+        // git reads /~user/path as the path ~user/path. An encoded tilde is a directory of that name.
+        Scheme::Ssh if path.starts_with("/~") => decoded[1..].to_owned(),
         _ => decoded.clone(),
     };
     check_path(&decoded)?;

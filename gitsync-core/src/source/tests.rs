@@ -422,3 +422,12 @@ proptest! {
         let _ = text.parse::<HostPattern>();
     }
 }
+
+/// `u@h:/~a` is a directory called `~a` in the root, `ssh://u@h/~a` is the home of `a`.
+#[test]
+fn an_absolute_ssh_path_that_begins_with_a_tilde_is_not_a_home() {
+    for text in ["u@h:/~", "u@h:/~a/b.git"] {
+        let url = SourceUrl::parse(text).unwrap().url;
+        assert_eq!(url.to_string().parse::<SourceUrl>().unwrap().path(), url.path(), "{text}");
+    }
+}

@@ -188,6 +188,8 @@ impl fmt::Display for SourceUrl {
         match self.scheme {
             Scheme::Http | Scheme::Https => f.write_str(&self.path),
             _ if self.path.starts_with('~') => write!(f, "/{}", encode(&self.path)),
+            // Encoded, the tilde of an absolute path does not ask for a home directory.
+            Scheme::Ssh if self.path.starts_with("/~") => write!(f, "/%7E{}", encode(&self.path[2..])),
             _ => write!(f, "{}", encode(&self.path)),
         }
     }
