@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::cancel::restore;
+use super::request::{Request, is_covered, rewritten};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{ObjectId, RefName, Repository, StoredError, Strength, SyncTask};
+use crate::model::{ObjectId, RefName, Repository, StoredError, SyncTask};
 use crate::plan::SHRINK_PATIENCE;
 use crate::source::SourceUrl;
 use crate::state::{RepositoryStatus, TaskStatus};
@@ -156,8 +157,10 @@ impl Finished {
             // Upkeep that failed says nothing about the repository.
             return Ok(());
         }
-        repository.status.check_move(RepositoryStatus::Failed)?;
-        repository.status = RepositoryStatus::Failed;
+        if repository.status != RepositoryStatus::Failed {
+            repository.status.check_move(RepositoryStatus::Failed)?;
+            repository.status = RepositoryStatus::Failed;
+        }
         repository.error = Some(error.clone());
         repository.failures = repository.failures.saturating_add(1);
         repository.next_sync_at = next_sync_at;
@@ -195,18 +198,12 @@ impl Finished {
         }
     }
 
-    /// A task that waits again takes over its follow-up: only one may wait. A stronger follow-up lends it its work.
+    /// A task that waits again takes over its follow-up, as if that were asked for now: only one may wait.
     fn take_over_follow_up(&mut self, now: Timestamp) {
         let Some(follow_up) = &mut self.follow_up else { return };
-        let theirs = Strength::of(follow_up.kind, &follow_up.parameters);
-        let ours = Strength::of(self.task.kind, &self.task.parameters);
-        let same_strength_other_work = theirs == ours && follow_up.parameters != self.task.parameters;
-        if theirs > ours || same_strength_other_work {
-            self.task.kind = follow_up.kind;
-            self.task.parameters = follow_up.parameters.clone();
-            self.task.attempt = 0;
-            self.task.next_attempt_at = Some(now);
-            self.task.enqueued_at = None;
+        let asked = Request { kind: follow_up.kind, parameters: follow_up.parameters.clone(), id: follow_up.id };
+        if !is_covered(&self.task, &asked, &self.repository) {
+            self.task = SyncTask { next_attempt_at: Some(now), ..rewritten(&self.task, &asked) };
         }
         follow_up.status = TaskStatus::Cancelled;
         follow_up.superseded_by = Some(self.task.id);
@@ -302,6 +299,24 @@ mod tests {
         let books = end(&outcome, Some(&held(TaskKind::Delete)));
         assert_eq!((books.task.kind, books.task.attempt), (TaskKind::Delete, 0));
         assert_eq!(books.task.next_attempt_at, Some(NOW), "the stronger work is due at once");
+    }
+
+    /// By the same rules as a request: see `rules::request`.
+    #[test]
+    fn a_retry_loses_nothing_that_was_asked_for() {
+        let retry = Outcome::Retry { error: error(ErrorKind::Timeout), at: LATER, spent: true };
+        let (repository, mut task) = at_work(TaskKind::Sync);
+        task.parameters.accept_shrink = true;
+        let books = finish(&repository, &task, Some(&held(TaskKind::Sync)), &retry, None, NOW).unwrap();
+        assert!(books.task.parameters.accept_shrink, "a plain sync takes nothing away");
+
+        let (repository, mut task) = at_work(TaskKind::Migrate);
+        task.parameters.force = true;
+        let mut elsewhere = held(TaskKind::Migrate);
+        elsewhere.parameters.source = Some("https://other/a".parse().unwrap());
+        let books = finish(&repository, &task, Some(&elsewhere), &retry, None, NOW).unwrap();
+        assert_eq!(books.task.parameters.source, elsewhere.parameters.source, "the later wish, with the force kept");
+        assert!(books.task.parameters.force);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What becomes of a request for a task.
 
 use super::archive::check_not_deleted;
+use super::start::status_while_running;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Layout, Progress, Repository, RepositoryId, Strength, SyncTask, TaskId, TaskKind, TaskParameters};
@@ -100,11 +101,11 @@ fn choose_task(
     match unfinished.pending {
         Some(pending) if is_covered(pending, request, repository) => Ok((due_now(pending, now), Disposition::Returned)),
         Some(pending) => {
-            check_precondition(repository, request)?;
+            check_precondition(repository, unfinished, request)?;
             Ok((rewritten(pending, request), Disposition::Rewritten))
         }
         None => {
-            check_precondition(repository, request)?;
+            check_precondition(repository, unfinished, request)?;
             Ok((new_task(repository.id, request, unfinished.running.is_some(), now), Disposition::Created))
         }
     }
@@ -124,8 +125,9 @@ fn check_open(repository: &Repository, request: &Request) -> Result<()> {
 }
 
 /// Checks what the request needs of the repository's state as it is now.
-fn check_precondition(repository: &Repository, request: &Request) -> Result<()> {
+fn check_precondition(repository: &Repository, unfinished: Unfinished<'_>, request: &Request) -> Result<()> {
     let has_clone = has_clone(repository);
+    let is_being_made = unfinished.running.is_some_and(|running| status_while_running(running.kind).is_some());
     match request.kind {
         TaskKind::Migrate if source_of(repository, &request.parameters).is_none() => {
             Err(Error::new(ErrorKind::InvalidInput, "a migrate needs a source").hint("give a source_url"))
@@ -137,6 +139,9 @@ fn check_precondition(repository: &Repository, request: &Request) -> Result<()> 
         }
         TaskKind::Initialize if has_clone || repository.status == RepositoryStatus::Active => {
             Err(Error::new(ErrorKind::Conflict, "the repository exists already").with("repository", repository.id))
+        }
+        TaskKind::Initialize if is_being_made => {
+            Err(Error::new(ErrorKind::Conflict, "the repository is being made").with("repository", repository.id))
         }
         TaskKind::Initialize if repository.layout == Layout::Mirror => {
             Err(Error::new(ErrorKind::Conflict, "a mirror begins with a migrate").with("repository", repository.id))
@@ -164,7 +169,7 @@ fn is_the_same_work(running: &SyncTask, request: &Request) -> bool {
 }
 
 /// Tells whether a waiting task does all that is asked for.
-fn is_covered(pending: &SyncTask, request: &Request, repository: &Repository) -> bool {
+pub(super) fn is_covered(pending: &SyncTask, request: &Request, repository: &Repository) -> bool {
     let asked = Strength::of(request.kind, &request.parameters);
     let waiting = Strength::of(pending.kind, &pending.parameters);
     let other_source = request.kind == TaskKind::Migrate
@@ -188,7 +193,7 @@ fn due_now(pending: &SyncTask, now: Timestamp) -> SyncTask {
 }
 
 /// Makes the waiting task do what is asked for. It keeps its id, its place and what its repository was before it began.
-fn rewritten(pending: &SyncTask, request: &Request) -> SyncTask {
+pub(super) fn rewritten(pending: &SyncTask, request: &Request) -> SyncTask {
     let mut parameters = request.parameters.clone();
     // A weaker migrate from another source must not take away a force that somebody was promised.
     parameters.force |= request.kind == TaskKind::Migrate && pending.parameters.force;

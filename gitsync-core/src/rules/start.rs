@@ -64,7 +64,7 @@ pub fn start(repository: &Repository, task: &SyncTask, epoch: i64, attempt: u32,
 }
 
 /// Returns the status a repository has while a task of this kind works; the others leave it alone.
-fn status_while_running(kind: TaskKind) -> Option<RepositoryStatus> {
+pub(super) fn status_while_running(kind: TaskKind) -> Option<RepositoryStatus> {
     match kind {
         TaskKind::Initialize => Some(RepositoryStatus::Initializing),
         TaskKind::Migrate | TaskKind::Sync => Some(RepositoryStatus::Mirroring),

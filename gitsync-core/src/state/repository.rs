@@ -22,8 +22,9 @@ super::status! {
     }
     transitions {
         Pending => [Initializing, Mirroring, Failed],
-        Initializing => [Active, Failed],
-        Mirroring => [Active, Failed],
+        // Busy to busy: a request rewrote the task that waits for its next attempt.
+        Initializing => [Mirroring, Active, Failed],
+        Mirroring => [Initializing, Active, Failed],
         Active => [Mirroring, Failed, Archived],
         Failed => [Initializing, Mirroring, Archived],
         Archived => [Active, Failed],
@@ -47,8 +48,8 @@ mod tests {
     fn all_thirty_six_moves_are_decided() {
         let verdicts = [
             (Pending, [false, true, true, false, true, false]),
-            (Initializing, [false, false, false, true, true, false]),
-            (Mirroring, [false, false, false, true, true, false]),
+            (Initializing, [false, false, true, true, true, false]),
+            (Mirroring, [false, true, false, true, true, false]),
             (Active, [false, false, true, false, true, true]),
             (Failed, [false, true, true, false, false, true]),
             (Archived, [false, false, false, true, true, false]),
