@@ -118,6 +118,7 @@ impl GitSyncBuilder {
         if storages.is_empty() {
             return Err(missing("a directory for repositories", "repos_dir"));
         }
+        self.options.check()?;
         let policy = self.policy.with_storage_roots(storages.values().map(Storage::root))?;
         Ok(GitSync::new(Parts {
             store: self.store.ok_or_else(|| missing("a store", "store or database"))?,

@@ -203,8 +203,8 @@ impl GitSync {
     /// [`ErrorKind::Conflict`] for a deletion.
     pub async fn cancel_task(&self, id: TaskId) -> Result<SyncTask> {
         let task = self.parts.store.cancel_task(id).await?;
-        // A job of a task that has ended finds that out by itself, so failing here costs only time.
-        let _ = self.parts.queue.cancel(&[id]).await;
+        // A worker hears of it from the queue, so a caller must know if that failed: calling again is safe.
+        self.parts.queue.cancel(&[id]).await?;
         Ok(task)
     }
 

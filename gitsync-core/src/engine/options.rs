@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::error::{Error, ErrorKind, Result};
+
 /// The limits and rhythms of the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineOptions {
@@ -38,6 +40,30 @@ pub struct EngineOptions {
     pub max_response_bytes: u64,
     /// The most bytes of one pack. Default: 8 GiB.
     pub max_pack_bytes: u64,
+}
+
+impl EngineOptions {
+    /// Checks that an engine can live by these options.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] if there is no room for a job, or a time is zero where waiting is meant, or longer than
+    /// ten years.
+    pub(super) fn check(&self) -> Result<()> {
+        const TEN_YEARS: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
+        let waits = [self.lease, self.heartbeat_interval, self.cancel_poll_interval, self.task_time_limit];
+        let rhythms = [self.sync_interval, self.sync_interval_max, self.schedule_interval, self.janitor_interval];
+        let invalid = |message| Err(Error::new(ErrorKind::InvalidInput, message));
+        if self.concurrency == 0 || self.schedule_batch == 0 {
+            return invalid("concurrency and schedule_batch are at least 1");
+        }
+        if waits.iter().chain(&rhythms).any(|time| time.is_zero() || *time > TEN_YEARS) {
+            return invalid("intervals and limits are longer than nothing and shorter than ten years");
+        }
+        if self.retry_delays.iter().chain([&self.kept_retention, &self.log_retention]).any(|time| *time > TEN_YEARS) {
+            return invalid("delays and retentions are shorter than ten years");
+        }
+        Ok(())
+    }
 }
 
 impl Default for EngineOptions {

@@ -17,4 +17,4 @@ pub use digest::{Digest, policy_digest, refs_digest};
 pub use mapping::{MirrorKind, RefMapping, RefPattern};
 pub use movement::{Movement, MovementKind};
 pub use shrink::{SHRINK_PATIENCE, ShrinkVerdict, judge_shrinking};
-pub use sync_plan::{AtRisk, Baseline, ObjectFacts, SyncPlan, kept_name, plan};
+pub use sync_plan::{AtRisk, Baseline, ObjectFacts, SyncPlan, head_after, kept_name, plan};

@@ -66,15 +66,15 @@ pub fn plan(
         local.refs.iter().filter(|(name, _)| mapping.manages(name)).map(|(name, id)| (name, *id)).collect();
     let recorded: BTreeMap<&RefName, ObjectId> = baseline.iter().map(|(name, id)| (name, *id)).collect();
 
-    let head = advertised.head.clone().filter(|head| !matches!(head, Head::Branch(name) if name.is_reserved()));
+    let head = head_of(advertised);
     let changes = differences(&managed, &wanted);
     let moved = differences(&recorded, &wanted).into_iter().filter(|(name, ..)| is_history(name));
     let moved: Vec<_> = moved.map(|(name, old, new)| (name.clone(), old, new)).collect();
     Ok(SyncPlan {
-        wants: wants(local, &wanted, head.as_ref()),
+        wants: wants(local, &wanted, head),
         at_risk: at_risk(&changes, &moved),
         edits: changes.into_iter().map(|(name, old, new)| RefEdit { name: name.clone(), old, new }).collect(),
-        head: head.filter(|head| *head != local.head),
+        head: head.filter(|head| **head != local.head).cloned(),
         moved,
         kept: local.refs.iter().filter(|(name, _)| name.is_reserved()).cloned().collect(),
     })
@@ -180,6 +180,16 @@ fn at_risk(changes: &[Difference<'_>], moved: &[(RefName, Option<ObjectId>, Opti
     let all = on_disk.filter(|(name, ..)| is_history(name)).chain(recorded);
     let unique: BTreeSet<_> = all.filter_map(|(name, old, new)| Some((name, old?, new))).collect();
     unique.into_iter().map(|(name, old, new)| AtRisk { name: name.clone(), old, new }).collect()
+}
+
+/// Returns where `HEAD` is after a sync: where upstream says, or where it was.
+pub fn head_after(advertised: &Advertisement, before: &Head) -> Head {
+    head_of(advertised).unwrap_or(before).clone()
+}
+
+/// Returns where upstream points `HEAD`, unless that is our namespace.
+fn head_of(advertised: &Advertisement) -> Option<&Head> {
+    advertised.head.as_ref().filter(|head| !matches!(head, Head::Branch(name) if name.is_reserved()))
 }
 
 /// Lists the ids that no local reference has. A detached `HEAD` may be at a commit that no advertised reference names.

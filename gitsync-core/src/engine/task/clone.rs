@@ -26,17 +26,7 @@ impl Attempt {
         })?;
         match self.manifest().await? {
             Some(manifest) if manifest.task == self.started.task.id => self.update_from(source).await,
-            Some(manifest) if !parameters.force => {
-                if manifest.source.as_ref() == Some(source) {
-                    return self.update_from(source).await;
-                }
-                let local = self.parts.backend.read_refs(&self.published).await?;
-                if local.refs.iter().any(|(name, _)| !name.is_reserved()) {
-                    return Err(Error::new(ErrorKind::Conflict, "the repository was cloned from another source")
-                        .hint("migrate with force to replace it"));
-                }
-                self.clone_from(source).await
-            }
+            Some(manifest) if !parameters.force => self.follow(&manifest, source).await,
             _ => self.clone_from(source).await,
         }
     }
@@ -62,7 +52,7 @@ impl Attempt {
         let recorded = as_plan_baseline(&baseline);
         let empty = LocalRefs { refs: Vec::new(), head: Head::Branch(initial), format: advertised.format };
         let fresh = plan(&mapping, &recorded, &empty, &advertised)?;
-        self.fetch(temporary.path(), &upstream.source, &fresh).await?;
+        self.fetch(temporary.path(), &upstream.source, &fresh.wants).await?;
         self.step("fetched").await?;
 
         // What happens to the old references is decided as for a sync, so a clone in place of another loses no more.

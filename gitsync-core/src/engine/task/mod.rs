@@ -20,7 +20,7 @@ use super::parts::{Parts, blocking};
 use crate::backend::CallContext;
 use crate::cancel::Cancellation;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Layout, TaskKind};
+use crate::model::{Layout, Progress, TaskKind};
 use crate::plan::{MirrorKind, RefMapping};
 use crate::rules::Completion;
 use crate::store::{Recording, StartedWork};
@@ -95,15 +95,31 @@ impl Attempt {
         let (fence, number) = (self.fence.clone(), self.started.work.fence);
         let (storage, repository) = (self.storage.clone(), self.started.repository.id);
         let (published, task) = (self.published.clone(), self.started.task.id);
-        blocking(move || {
+        let taken = blocking(move || {
             fence.raise(number)?;
             let permit = fence.hold(number)?;
             replay_journal(&permit, &storage, repository)?;
             remove_temporaries_of(&storage, task)?;
             remove_stale_locks(&permit, &published)
         })
-        .await?;
+        .await;
+        match taken {
+            Err(error) if error.kind() == ErrorKind::LeaseLost => Err(self.explain_higher_fence(error).await?),
+            taken => taken,
+        }?;
         self.step("taken over").await
+    }
+
+    /// Tells apart why the fence on disk is higher than ours: if the store still takes what we write, no other worker has
+    /// the repository, and the disk is ahead of the database.
+    async fn explain_higher_fence(&self, error: Error) -> Result<Error> {
+        self.parts.store.report_progress(self.started.work, &Progress::default()).await?;
+        Ok(Error::new(
+            ErrorKind::Conflict,
+            "the storage was used with another database, or with a later state of this one",
+        )
+        .hint("use a new directory, or remove .gitsync/fence below the storage root while no process uses it")
+        .caused_by(error))
     }
 
     /// Takes the right to publish: local file work only while it is held.

@@ -44,9 +44,10 @@ impl ProgressReporter {
                 let latest = self.latest();
                 if latest != written {
                     match parts.store.report_progress(work, &latest).await {
-                        // Progress is not worth the work: a database that is away is found out about soon enough.
-                        Err(error) if error.kind() == crate::ErrorKind::Unavailable => {}
-                        result => result?,
+                        Err(error) if error.kind() == crate::ErrorKind::LeaseLost => return Err(error),
+                        // Progress is not worth the work: if anything is wrong, the work finds it out by itself.
+                        Err(error) => tracing::warn!(%error, "cannot report progress"),
+                        Ok(()) => {}
                     }
                     written = latest;
                 }

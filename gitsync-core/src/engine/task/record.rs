@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::future::poll_fn;
 
-use super::sync::{head_after, unique};
+use super::sync::unique;
 use super::{Attempt, Done};
 use crate::backend::{AdvertisedRef, Advertisement, CommitWalk, Head, Resolved};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Commit, ObjectId, RecordedRef, RefName};
-use crate::plan::{Digest, MovementKind, ObjectFacts, RefMapping, SyncPlan, refs_digest};
+use crate::plan::{Digest, MovementKind, ObjectFacts, RefMapping, SyncPlan, head_after, refs_digest};
 use crate::rules::Completion;
 use crate::source::SourceUrl;
 use crate::store::{MAX_STORE_BATCH, Recording};
@@ -43,7 +43,7 @@ impl Books {
         advertised: &Advertisement,
         head_before: &Head,
     ) -> Self {
-        let head = head_after(&plan, head_before);
+        let head = head_after(advertised, head_before);
         let at_head = match &head {
             Head::Branch(name) => advertised.refs.iter().find(|r| r.name == *name).map(|r| r.id),
             Head::Detached(id) => Some(*id),
@@ -72,7 +72,6 @@ impl Attempt {
     /// beyond the new. Commits that happen to be in the table, from a task that broke off, never count.
     pub(super) async fn record(&self, mut books: Books) -> Result<Done> {
         self.progress.phase("recording");
-        books.full |= self.a_recorded_tip_is_missing(&books.baseline).await?;
         let commits = self.commits_of(&books).await?;
         let tips =
             |ids: &mut dyn Iterator<Item = ObjectId>| unique(ids.filter_map(|id| commits.get(&id).copied().flatten()));
@@ -116,14 +115,14 @@ impl Attempt {
             } else {
                 gained
             },
-            changed: true,
+            changed: !books.plan.moved.is_empty() || books.plan.head.is_some(),
             synced: true,
         };
         Ok(Done::Books(Box::new(completion), recording(books, &commits, first_clone)))
     }
 
     /// Tells whether the disk lost a tip that was recorded; then nothing can be excluded by it.
-    async fn a_recorded_tip_is_missing(&self, baseline: &[RecordedRef]) -> Result<bool> {
+    pub(super) async fn a_recorded_tip_is_missing(&self, baseline: &[RecordedRef]) -> Result<bool> {
         let tips = unique(baseline.iter().map(|recorded| recorded.id));
         Ok(self.parts.backend.resolve(&self.published, &tips).await?.contains(&Resolved::Missing))
     }

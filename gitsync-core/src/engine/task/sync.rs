@@ -1,22 +1,43 @@
 //! Bringing a published repository in step with its upstream.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::Path;
 
 use super::record::Books;
 use super::upstream::Upstream;
 use super::{Attempt, Done};
 use crate::backend::{AdvertisedRef, Advertisement, FetchRequest, Fetched, Head, LocalRefs, Resolved};
-use crate::engine::disk::write_git_config;
+use crate::engine::disk::{Manifest, write_git_config};
 use crate::engine::parts::blocking;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ObjectId, RecordedRef};
 use crate::plan::{
-    Baseline, Digest, ObjectFacts, RefMapping, ShrinkVerdict, SyncPlan, judge_shrinking, plan, policy_digest,
-    refs_digest,
+    Baseline, Digest, ObjectFacts, RefMapping, ShrinkVerdict, SyncPlan, head_after, judge_shrinking, plan,
+    policy_digest, refs_digest,
 };
 use crate::rules::Completion;
 use crate::source::SourceUrl;
 use crate::store::Recording;
+
+/// How often references are planned anew because somebody else moves them meanwhile.
+const PUBLISH_ATTEMPTS: usize = 5;
+
+/// What a sync compares.
+#[derive(Clone, Copy)]
+struct Sync<'a> {
+    mapping: &'a RefMapping,
+    upstream: &'a SourceUrl,
+    baseline: &'a [RecordedRef],
+    advertised: &'a Advertisement,
+}
+
+/// What a sync has changed on disk.
+struct Published {
+    plan: SyncPlan,
+    facts: ObjectFacts,
+    packs: Vec<String>,
+    head_before: Head,
+}
 
 impl Attempt {
     /// Syncs; a repository of which nothing is published yet is cloned or initialized instead.
@@ -25,9 +46,24 @@ impl Attempt {
         match (self.manifest().await?, source) {
             (None, Some(source)) => self.clone_from(source).await,
             (None, None) => self.initialize().await,
-            (Some(_), Some(source)) => self.update_from(source).await,
+            (Some(manifest), Some(source)) => self.follow(&manifest, source).await,
             (Some(_), None) => self.record_pushed().await,
         }
+    }
+
+    /// Brings what is published in step with a source it was cloned from. What was cloned from another one, or pushed, is
+    /// left alone, unless it is nothing.
+    pub(super) async fn follow(&self, manifest: &Manifest, source: &SourceUrl) -> Result<Done> {
+        if manifest.source.as_ref() == Some(source) {
+            return self.update_from(source).await;
+        }
+        let local = self.parts.backend.read_refs(&self.published).await?;
+        if local.refs.iter().any(|(name, _)| !name.is_reserved()) {
+            return Err(Error::new(ErrorKind::Conflict, "what is there was not cloned from this source")
+                .with("source", source)
+                .hint("migrate with force to replace it"));
+        }
+        self.clone_from(source).await
     }
 
     /// Brings what is published in step with a source.
@@ -57,8 +93,9 @@ impl Attempt {
         let baseline = self.parts.store.baseline(self.started.repository.id).await?;
         let plan = plan(&mapping, &as_plan_baseline(&baseline), &local, &advertised)?;
         let facts = self.object_facts(&self.published, &plan).await?;
+        let full = !self.is_trusted(policy) || self.a_recorded_tip_is_missing(&baseline).await?;
         let books = Books::new(&mapping, plan, facts, baseline, &advertised, &local.head);
-        self.record(Books { full: !self.is_trusted(policy), policy, ..books }).await
+        self.record(Books { full, policy, ..books }).await
     }
 
     async fn update(
@@ -77,20 +114,43 @@ impl Attempt {
         self.check_shrinking(&mapping, &baseline, &advertised)?;
 
         self.configure(source, &mapping).await?;
-        let plan = plan(&mapping, &as_plan_baseline(&baseline), &local, &advertised)?;
-        let fetched = self.fetch(&self.published, &upstream.source, &plan).await?;
-        self.step("fetched").await?;
-        let facts = self.object_facts(&self.published, &plan).await?;
-        let change = plan.publish(&facts, &self.parts.clock.now().utc_day())?;
-        if !change.edits.is_empty() || change.head.is_some() {
-            let permit = self.permit().await?;
-            self.parts.backend.update_refs(&self.published, change, Box::new(permit)).await?;
-        }
+        let full = !self.is_trusted(policy) || self.a_recorded_tip_is_missing(&baseline).await?;
+        let sync = Sync { mapping: &mapping, upstream: &upstream.source, baseline: &baseline, advertised: &advertised };
+        let Published { plan, facts, packs, head_before } = self.fetch_and_publish(sync, local).await?;
         self.step("references published").await?;
+        let fresh_packs = if full { Vec::new() } else { packs };
+        let books = Books::new(&mapping, plan, facts, baseline, &advertised, &head_before);
+        self.record(Books { full, policy, source: Some(source.clone()), fresh_packs, ..books }).await
+    }
 
-        let books = Books::new(&mapping, plan, facts, baseline, &advertised, &local.head);
-        let full = !self.is_trusted(policy);
-        self.record(Books { full, policy, source: Some(source.clone()), fresh_packs: fetched.packs, ..books }).await
+    /// Fetches what is new and changes references accordingly. Somebody may push meanwhile: then what is to be changed is
+    /// decided anew, by what is there now.
+    async fn fetch_and_publish(&self, sync: Sync<'_>, mut local: LocalRefs) -> Result<Published> {
+        let recorded = as_plan_baseline(sync.baseline);
+        let mut packs = Vec::new();
+        let mut fetched: HashSet<ObjectId> = HashSet::new();
+        for attempts_left in (0..PUBLISH_ATTEMPTS).rev() {
+            let plan = plan(sync.mapping, &recorded, &local, sync.advertised)?;
+            let wants: Vec<_> = plan.wants.iter().copied().filter(|id| !fetched.contains(id)).collect();
+            packs.extend(self.fetch(&self.published, sync.upstream, &wants).await?.packs);
+            fetched.extend(wants);
+            self.step("fetched").await?;
+            let facts = self.object_facts(&self.published, &plan).await?;
+            let change = plan.publish(&facts, &self.parts.clock.now().utc_day())?;
+            let head_before = local.head.clone();
+            if change.edits.is_empty() && change.head.is_none() {
+                return Ok(Published { plan, facts, packs, head_before });
+            }
+            let permit = self.permit().await?;
+            match self.parts.backend.update_refs(&self.published, change, Box::new(permit)).await {
+                Err(error) if error.kind() == ErrorKind::Conflict && attempts_left > 0 => {
+                    tracing::debug!(%error, "references moved while upstream was fetched");
+                    local = self.parts.backend.read_refs(&self.published).await?;
+                }
+                result => return result.map(|()| Published { plan, facts, packs, head_before }),
+            }
+        }
+        Err(Error::new(ErrorKind::Internal, "the last attempt returns"))
     }
 
     /// Tells the repository's own configuration what is mirrored from where, if that has changed.
@@ -112,13 +172,13 @@ impl Attempt {
         local: &LocalRefs,
         policy: Digest,
     ) -> Result<Option<Done>> {
-        let head = advertised.head.as_ref().unwrap_or(&local.head);
-        let upstream = refs_digest(mapping, advertised.refs.iter().map(|r| (&r.name, &r.id)), head);
+        let head = head_after(advertised, &local.head);
+        let upstream = refs_digest(mapping, advertised.refs.iter().map(|r| (&r.name, &r.id)), &head);
         let on_disk = refs_digest(mapping, local.refs.iter().map(|(name, id)| (name, id)), &local.head);
         if !self.is_trusted(policy) || self.started.baseline_digest != Some(upstream) || on_disk != upstream {
             return Ok(None);
         }
-        let tips: Vec<_> = local.refs.iter().map(|(_, id)| *id).collect();
+        let tips = unique(local.refs.iter().filter(|(name, _)| !name.is_reserved()).map(|(_, id)| *id));
         if self.parts.backend.resolve(&self.published, &tips).await?.contains(&Resolved::Missing) {
             return Ok(None);
         }
@@ -166,27 +226,22 @@ impl Attempt {
         }
     }
 
-    /// Fetches what a plan wants.
-    pub(super) async fn fetch(
-        &self,
-        directory: &std::path::Path,
-        source: &SourceUrl,
-        plan: &SyncPlan,
-    ) -> Result<Fetched> {
-        if plan.wants.is_empty() {
+    /// Fetches objects, if any are wanted.
+    pub(super) async fn fetch(&self, directory: &Path, source: &SourceUrl, wants: &[ObjectId]) -> Result<Fetched> {
+        if wants.is_empty() {
             return Ok(Fetched::default());
         }
         self.progress.phase("fetching");
         let request = FetchRequest {
             source: source.clone(),
-            wants: plan.wants.clone(),
+            wants: wants.to_vec(),
             max_pack_bytes: self.parts.options.max_pack_bytes,
         };
         self.parts.backend.fetch(directory, &request, &self.context).await
     }
 
     /// Finds out which moves are fast-forwards and which old tips are still there.
-    pub(super) async fn object_facts(&self, directory: &std::path::Path, plan: &SyncPlan) -> Result<ObjectFacts> {
+    pub(super) async fn object_facts(&self, directory: &Path, plan: &SyncPlan) -> Result<ObjectFacts> {
         let questions = plan.ancestry_questions();
         let at_risk = plan.at_risk.iter().map(|risk| risk.old);
         let ids: BTreeSet<ObjectId> = at_risk.chain(questions.iter().flat_map(|(old, new)| [*old, *new])).collect();
@@ -214,9 +269,4 @@ pub(super) fn as_plan_baseline(recorded: &[RecordedRef]) -> Baseline {
 pub(super) fn unique(ids: impl IntoIterator<Item = ObjectId>) -> Vec<ObjectId> {
     let ids: HashSet<ObjectId> = ids.into_iter().collect();
     ids.into_iter().collect()
-}
-
-/// Returns where `HEAD` is after a sync: where upstream says, or where it was.
-pub(super) fn head_after(plan: &SyncPlan, before: &Head) -> Head {
-    plan.head.clone().unwrap_or_else(|| before.clone())
 }

@@ -3,7 +3,7 @@
 mod crashes;
 mod lifecycle;
 mod retries;
-mod review;
 mod schedule;
 mod syncs;
+mod workers;
 mod world;

@@ -1,5 +1,4 @@
-//! Scenarios a reviewer found.
-#![allow(unused_imports)]
+//! What workers do when others get in their way.
 
 use std::fs;
 use std::sync::Arc;
@@ -16,7 +15,6 @@ use crate::engine::{EngineOptions, GitSync, StepHook};
 use crate::error::{Error, ErrorKind};
 use crate::memory::Call;
 use crate::model::{ObjectId, RefName, Repository, RepositoryId};
-use crate::source::SourceUrl;
 use crate::state::{RepositoryStatus, TaskStatus};
 use crate::testing::DieAt;
 
@@ -142,4 +140,156 @@ async fn an_exhausted_job_fails_whatever_its_last_error_was() {
         }
         assert_eq!(world.gitsync.task(task.id).await.unwrap().status, TaskStatus::Failed, "{kind}");
     }
+}
+
+/// The disk was full when an empty repository was made; before the next attempt somebody asks for a clone instead.
+#[tokio::test]
+async fn a_migrate_may_take_over_an_initialize_that_waits_for_its_next_attempt() {
+    let world = World::new();
+    world.upstream(3);
+    let (repository, _) = world.create("a", false).await;
+    // A file where the organisation's directory is to be.
+    let organisation = world.published(&repository).parent().unwrap().to_owned();
+    fs::write(&organisation, "").unwrap();
+    world.work().await;
+    fs::remove_file(&organisation).unwrap();
+    assert_eq!(world.repository(repository.id).await.status, RepositoryStatus::Initializing);
+    let task = world.gitsync.migrate(repository.id, Some(world.source.clone()), false).await.unwrap();
+    for _ in 0..5 {
+        world.work().await;
+        world.gitsync.janitor().round().await;
+        world.clock.advance(LONG_ENOUGH);
+    }
+    let task = world.gitsync.task(task.id).await.unwrap();
+    assert!(task.status.is_terminal(), "it waits for ever: {task:?}");
+}
+
+/// An initialize that was requested again while the first clone ran.
+#[tokio::test]
+async fn an_initialize_behind_a_migrate_does_not_wait_for_ever() {
+    let world = World::new();
+    world.upstream(3);
+    let (repository, first) = world.create("a", false).await;
+    fs::create_dir_all(world.published(&repository)).unwrap();
+    world.work().await;
+    fs::remove_dir(world.published(&repository)).unwrap();
+    world.gitsync.migrate(repository.id, Some(world.source.clone()), false).await.unwrap();
+    let pause = PauseAt::new("listed");
+    let engine = world.engine(Arc::clone(&pause) as _);
+    let worker = start(&engine);
+    pause.reached.notified().await;
+    let again = world.gitsync.retry_task(first.id).await;
+    pause.open.notify_one();
+    worker.await.unwrap();
+    for _ in 0..5 {
+        world.work().await;
+        world.gitsync.janitor().round().await;
+        world.clock.advance(LONG_ENOUGH);
+    }
+    if let Ok(again) = again {
+        let again = world.gitsync.task(again.id).await.unwrap();
+        assert!(again.status.is_terminal(), "it waits for ever, and every sync with it: {again:?}");
+    }
+    assert!(is_done(&world.sync(repository.id).await));
+}
+
+#[tokio::test]
+async fn a_migrate_that_was_refused_does_not_come_true_by_the_schedule() {
+    let world = World::new();
+    world.upstream(3);
+    let (repository, _) = world.create("own", false).await;
+    world.work().await;
+    let pushed = push(&world, &repository, "refs/heads/mine", None).await;
+    let task = world.gitsync.migrate(repository.id, Some(world.source.clone()), false).await.unwrap();
+    world.work().await;
+    assert_eq!(world.gitsync.task(task.id).await.unwrap().error.map(|error| error.kind), Some(ErrorKind::Conflict));
+    for _ in 0..30 {
+        world.clock.advance(Duration::from_secs(3600));
+        world.gitsync.scheduler().scan().await.unwrap();
+        world.work().await;
+    }
+    let there = world.refs_on_disk(&repository).await;
+    assert!(there.contains(&("refs/heads/mine".to_owned(), pushed)), "{there:?}");
+}
+
+/// What is pushed into a mirror is overwritten by the next sync; a push while the sync runs is no failure.
+#[tokio::test]
+async fn a_push_while_a_sync_runs_does_not_fail_the_repository() {
+    let world = World::new();
+    let line = world.upstream(3);
+    let repository = world.mirror().await;
+    let next = world.backend.commit(&[line[2]], "next");
+    world.set("refs/heads/main", Some(next));
+    let task = world.gitsync.sync(repository.id).await.unwrap();
+    let pause = PauseAt::new("fetched");
+    let engine = world.engine(Arc::clone(&pause) as _);
+    let worker = start(&engine);
+    pause.reached.notified().await;
+    let pushed = push(&world, &repository, "refs/heads/main", Some(line[2])).await;
+    pause.open.notify_one();
+    worker.await.unwrap();
+    world.clock.advance(LONG_ENOUGH);
+    world.work().await;
+    let ended = world.gitsync.task(task.id).await.unwrap();
+    assert_eq!(ended.status, TaskStatus::Completed, "{:?}", ended.error);
+    assert_eq!(world.kept_on_disk(&repository).await, [pushed]);
+    world.check_books(repository.id).await;
+}
+
+/// Another process hands tasks to the queue between the two writes that end an attempt.
+#[tokio::test]
+async fn work_that_takes_over_does_not_inherit_the_pause_of_what_it_replaces() {
+    let world = World::new();
+    world.upstream(1);
+    let repository = world.mirror().await;
+    world.gitsync.sync(repository.id).await.unwrap();
+    let limited = Error::new(ErrorKind::RateLimited, "slow down").retry_in(Duration::from_secs(20 * 3600));
+    world.backend.fail_next(Call::List, limited);
+    /// Pauses where the attempt has begun, and relays where its end is in the store only.
+    #[derive(Debug)]
+    struct Hook(GitSync, RepositoryId);
+    #[async_trait]
+    impl StepHook for Hook {
+        async fn reached(&self, step: &'static str) {
+            match step {
+                // Migrate, so that the runner is not asked to stop; stronger, so that it takes over.
+                "taken over" => drop(self.0.migrate(self.1, None, true).await.unwrap()),
+                "finished" => self.0.janitor().round().await,
+                _ => {}
+            }
+        }
+    }
+    let engine = world.engine(Arc::new(Hook(world.gitsync.clone(), repository.id)));
+    let worker = engine.worker();
+    let mut work = Box::pin(worker.run_until_idle());
+    tokio::select! { _ = &mut work => {}, () = tokio::time::sleep(Duration::from_secs(2)) => {} }
+    let stats = world.gitsync.queue_stats().await.unwrap();
+    let page = crate::model::PageRequest::new(10, None).unwrap();
+    let tasks = world.gitsync.list_tasks(&crate::store::TaskFilter::default(), &page).await.unwrap().items;
+    let waiting: Vec<_> = tasks.iter().filter(|task| task.status == TaskStatus::Pending).collect();
+    assert!(
+        waiting.iter().all(|task| task.next_attempt_at.is_none_or(|at| at > crate::Clock::now(&world.clock))
+            || stats.ready + stats.running > 0),
+        "due by the store, but not by the queue: {waiting:?} {stats:?}"
+    );
+}
+
+/// Somebody removed the database and kept the repositories: ids begin anew, fences on disk are higher.
+#[tokio::test]
+async fn a_new_database_on_an_old_disk_is_no_dead_worker() {
+    let world = World::new();
+    world.upstream(2);
+    let repository = world.mirror().await;
+    for _ in 0..10 {
+        world.sync(repository.id).await;
+    }
+    let world = world.with_new_database();
+    let (_, task) = world.create("other", true).await;
+    for _ in 0..8 {
+        world.work().await;
+        world.clock.advance(LONG_ENOUGH);
+    }
+    let ended = world.gitsync.task(task.id).await.unwrap();
+    let said = ended.error.map(|error| error.message).unwrap_or_default();
+    assert!(ended.status == TaskStatus::Completed || said.contains("database"), "{said}");
 }

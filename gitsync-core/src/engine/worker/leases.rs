@@ -86,14 +86,24 @@ impl Leases {
 
     async fn extend(&self) {
         for leases in self.held().chunks(MAX_BATCH) {
-            match self.parts.queue.heartbeat(leases).await {
-                Ok(answers) => leases.iter().zip(answers).for_each(|(lease, answer)| self.answered(*lease, answer)),
-                Err(error) => {
-                    warn!(%error, "cannot extend leases");
-                    leases.iter().for_each(|lease| self.give_up_when_expired(*lease));
-                }
-            }
+            self.heartbeat(leases).await;
         }
+    }
+
+    /// Extends leases, within the time that one heartbeat may take.
+    async fn heartbeat(&self, leases: &[Lease]) {
+        // An extension counts from when it was asked for: the answer may have been long on its way.
+        let asked_at = Instant::now();
+        let answers = self.parts.queue.heartbeat(leases);
+        match tokio::time::timeout(self.parts.options.heartbeat_interval, answers).await {
+            Ok(Ok(answers)) => {
+                leases.iter().zip(answers).for_each(|(lease, answer)| self.answered(*lease, answer, asked_at));
+                return;
+            }
+            Ok(Err(error)) => warn!(%error, "cannot extend leases"),
+            Err(_) => warn!("cannot extend leases: the queue does not answer"),
+        }
+        leases.iter().for_each(|lease| self.give_up_when_expired(*lease));
     }
 
     async fn ask_for_cancellations(&self) {
@@ -106,18 +116,17 @@ impl Leases {
                 continue;
             }
             // Cancelled, or lost: only a heartbeat tells the one from the other.
-            let Ok(answers) = self.parts.queue.heartbeat(&stopping).await else { continue };
-            stopping.iter().zip(answers).for_each(|(lease, answer)| self.answered(*lease, answer));
+            self.heartbeat(&stopping).await;
         }
     }
 
-    fn answered(&self, lease: Lease, answer: HeartbeatAnswer) {
+    fn answered(&self, lease: Lease, answer: HeartbeatAnswer, asked_at: Instant) {
         let mut live = self.lock();
         let Some(entry) = live.get_mut(&lease) else { return };
         match answer {
-            HeartbeatAnswer::Continue => entry.extended_at = Instant::now(),
+            HeartbeatAnswer::Continue => entry.extended_at = asked_at,
             HeartbeatAnswer::CancelRequested => {
-                entry.extended_at = Instant::now();
+                entry.extended_at = asked_at;
                 entry.end(Ending::Cancelled);
             }
             HeartbeatAnswer::DeadlineReached => entry.end(Ending::Deadline),

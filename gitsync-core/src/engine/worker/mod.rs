@@ -3,7 +3,7 @@
 mod leases;
 mod verdict;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -15,9 +15,10 @@ use super::parts::Parts;
 use super::task::{Attempt, Done};
 use crate::cancel::Cancellation;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{StoredError, TaskKind};
+use crate::model::{Repository, StoredError, TaskId, TaskKind};
 use crate::queue::{ClaimRequest, ClaimedJob, JobOutcome, MAX_BATCH};
 use crate::rules::{Outcome, job, lane};
+use crate::state::TaskStatus;
 use crate::store::{StartedTask, StartedWork};
 
 /// How long a worker waits for a hint that there is work before it looks again.
@@ -49,8 +50,7 @@ impl Worker {
     pub async fn run(&self, shutdown: Cancellation) {
         let mut jobs = JoinSet::new();
         tokio::select! {
-            () = shutdown.cancelled() => {}
-            () = self.claim_for_ever(&mut jobs) => {}
+            () = self.claim_until(&shutdown, &mut jobs) => {}
             () = self.leases.keep() => {}
         }
         self.leases.stop_all(Ending::Shutdown);
@@ -86,13 +86,17 @@ impl Worker {
         }
     }
 
-    async fn claim_for_ever(&self, jobs: &mut JoinSet<()>) {
-        loop {
+    /// Claims and starts jobs. A claim is never broken off, since its jobs would be leased to nobody.
+    async fn claim_until(&self, shutdown: &Cancellation, jobs: &mut JoinSet<()>) {
+        while !shutdown.is_cancelled() {
             let claimed = match self.claim(jobs.len()).await {
                 Ok(claimed) => claimed,
                 Err(error) => {
                     warn!(%error, "cannot claim jobs");
-                    self.parts.clock.sleep(POLL_INTERVAL).await;
+                    tokio::select! {
+                        () = shutdown.cancelled() => {}
+                        () = self.parts.clock.sleep(POLL_INTERVAL) => {}
+                    }
                     continue;
                 }
             };
@@ -102,6 +106,7 @@ impl Worker {
             }
             let is_full = jobs.len() >= self.parts.options.concurrency;
             tokio::select! {
+                () = shutdown.cancelled() => {}
                 Some(_) = jobs.join_next(), if !jobs.is_empty() => {}
                 () = self.parts.queue.wait_ready(POLL_INTERVAL), if !is_full && !found_some => {}
                 () = std::future::ready(()), if !is_full && found_some => {}
@@ -120,7 +125,7 @@ impl Worker {
 
     fn spawn(&self, jobs: &mut JoinSet<()>, claimed: ClaimedJob) {
         let live = self.leases.add(claimed.lease);
-        let run = JobRun { parts: Arc::clone(&self.parts), live };
+        let run = JobRun { parts: Arc::clone(&self.parts), live, repository: OnceLock::new() };
         jobs.spawn(async move { run.run(claimed).await });
     }
 }
@@ -129,6 +134,8 @@ impl Worker {
 struct JobRun {
     parts: Arc<Parts>,
     live: LiveJob,
+    /// The repository as the start found it.
+    repository: OnceLock<Repository>,
 }
 
 impl JobRun {
@@ -137,9 +144,13 @@ impl JobRun {
             debug!(job = %claimed.lease.id, epoch = claimed.lease.epoch, "the job was taken over by another worker");
             return;
         };
+        let is_over = outcome == JobOutcome::Done;
         // The store is written by now. If the queue is not, the job is delivered once more and found finished.
         if let Err(error) = self.parts.queue.finish(&[(claimed.lease, outcome)]).await {
             warn!(%error, job = %claimed.lease.id, "cannot finish the job in the queue");
+        }
+        if !is_over {
+            self.queue_as_it_is_now(claimed.lease.id).await;
         }
         if let Err(error) = super::relay::relay_outbox(&self.parts, RELAY_BATCH).await {
             warn!(%error, "cannot queue waiting tasks");
@@ -153,11 +164,11 @@ impl JobRun {
         let started = match self.parts.store.start_task(lease.id, lease.epoch, claimed.attempt).await {
             Ok(StartedTask::Run(started)) => *started,
             Ok(StartedTask::AlreadyFinished) => return Some(JobOutcome::Done),
-            Err(error) => return self.not_started(claimed, &error),
+            Err(error) => return self.not_started(claimed, &error).await,
         };
+        self.repository.get_or_init(|| started.repository.clone());
         self.parts.steps.reached("started").await;
-        let expected = lane(&started.repository, &started.task);
-        if expected != claimed.lane {
+        if lane(&started.repository, &started.task) != claimed.lane {
             return self.change_lanes(claimed, &started).await;
         }
         info!(
@@ -170,29 +181,59 @@ impl JobRun {
         self.conclude(claimed, &started, result).await
     }
 
-    fn not_started(&self, claimed: &ClaimedJob, error: &Error) -> Option<JobOutcome> {
+    async fn not_started(&self, claimed: &ClaimedJob, error: &Error) -> Option<JobOutcome> {
         warn!(%error, job = %claimed.lease.id, "cannot start the task");
+        let later = || {
+            let at = self.parts.clock.now().after(STOP_GRACE);
+            Some(JobOutcome::Retry { at, spent: false, block_host_until: None })
+        };
         match error.kind() {
             ErrorKind::LeaseLost => None,
-            // A task that is gone, or held behind another that will put it into the queue again.
-            ErrorKind::NotFound | ErrorKind::Conflict => Some(JobOutcome::Done),
-            _ => {
-                let at = self.parts.clock.now().after(STOP_GRACE);
-                Some(JobOutcome::Retry { at, spent: false, block_host_until: None })
+            ErrorKind::NotFound => Some(JobOutcome::Done),
+            ErrorKind::Conflict => match self.give_up_what_cannot_start(claimed.lease.id).await {
+                Ok(()) => Some(JobOutcome::Done),
+                Err(_) => later(),
+            },
+            _ => later(),
+        }
+    }
+
+    /// Ends a task that its repository's state does not allow, so that it is in nobody's way. One that is held behind
+    /// another is put into the queue again by that one's end.
+    async fn give_up_what_cannot_start(&self, id: TaskId) -> Result<()> {
+        let task = self.parts.store.task(id).await?;
+        if !task.held && !task.status.is_terminal() {
+            self.parts.store.cancel_task(id).await?;
+        }
+        Ok(())
+    }
+
+    /// Queues the job of a task that waits again as the task has it now. A request may have changed the task after its end
+    /// was written and found the job still leased, in which case the queue did not hear of it.
+    async fn queue_as_it_is_now(&self, id: TaskId) {
+        let queued = async {
+            let task = self.parts.store.task(id).await?;
+            match self.repository.get() {
+                Some(repository) if task.status == TaskStatus::Pending && !task.held => {
+                    self.parts.queue.enqueue(&[job(repository, &task)]).await
+                }
+                _ => Ok(()),
             }
+        };
+        if let Err(error) = queued.await {
+            warn!(%error, job = %id, "cannot queue the task as it is now");
         }
     }
 
     /// Gives back a job that was queued in a lane its task has left, and queues it in the right one.
     async fn change_lanes(&self, claimed: &ClaimedJob, started: &StartedWork) -> Option<JobOutcome> {
-        let task = self.parts.store.finish_task(started.work, &Outcome::Released, None, None).await;
-        let task = task.inspect_err(|error| warn!(%error, "cannot give the task back")).ok()?;
-        let _ = self.parts.queue.finish(&[(claimed.lease, JobOutcome::Released)]).await;
-        let right_one = job(&started.repository, &task);
-        if let Err(error) = self.parts.queue.enqueue(&[right_one]).await {
-            warn!(%error, job = %claimed.lease.id, "cannot queue the job in its lane");
+        let given_back = self.parts.store.finish_task(started.work, &Outcome::Released, None, None).await;
+        if let Err(error) = given_back {
+            warn!(%error, job = %claimed.lease.id, "cannot give the task back");
+            return None;
         }
-        None
+        // It is queued as it is now once the queue has it back.
+        Some(JobOutcome::Released)
     }
 
     /// Carries out an attempt; one that does not stop when told to is abandoned.
@@ -243,6 +284,7 @@ impl JobRun {
             Err(error) if matches!(error.kind(), ErrorKind::LeaseLost | ErrorKind::NotFound) => None,
             Err(error) => {
                 warn!(%error, task = %claimed.lease.id, "cannot write the end of the task");
+                // The next attempt finds the task running and does it again; an attempt is spent, so that ends.
                 let at = now.after(STOP_GRACE);
                 Some(JobOutcome::Retry { at, spent: true, block_host_until: None })
             }

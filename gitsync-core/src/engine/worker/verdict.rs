@@ -45,8 +45,7 @@ pub(super) fn verdict(
     match (ending, error.kind()) {
         (Some(Ending::Lost), _) | (_, ErrorKind::LeaseLost) => return None,
         (Some(Ending::Cancelled), ErrorKind::Cancelled) => {
-            let next_sync_at = next_sync_at(&started.repository, false, 0, options, now);
-            return Some(Verdict { task: Outcome::Cancelled, job: JobOutcome::Done, next_sync_at });
+            return Some(Verdict { task: Outcome::Cancelled, job: JobOutcome::Done, next_sync_at: None });
         }
         (Some(Ending::Shutdown), ErrorKind::Cancelled) => {
             return Some(Verdict { task: Outcome::Released, job: JobOutcome::Released, next_sync_at: None });
