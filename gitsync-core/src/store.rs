@@ -166,7 +166,11 @@ pub struct Retention {
 
 /// The database of record.
 ///
-/// Every call is one transaction: it happens whole or not at all, and is durable when it returns. Decisions are those of
+/// Every call is one transaction: it happens whole or not at all, and is durable when it returns. What a task notes on its
+/// way ([`mark_enqueued`](Store::mark_enqueued), [`report_progress`](Store::report_progress),
+/// [`begin_recording`](Store::begin_recording), [`record_commits`](Store::record_commits),
+/// [`orphan_commits`](Store::orphan_commits)) need only survive the process; a loss of power may take it where it takes all
+/// workers too, but never without all that was written later. Decisions are those of
 /// [`rules`](crate::rules); a store loads rows, asks, and writes. Time is the store's own clock, which tests inject.
 ///
 /// **All** calls may fail with [`Unavailable`](crate::ErrorKind::Unavailable), and then nothing was changed that the caller

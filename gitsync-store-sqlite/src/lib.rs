@@ -5,6 +5,9 @@
 //!
 //! - One connection writes. Calls queue for it, and those that wait at the same moment are committed together: the disk is
 //!   waited for once. Each call is still a transaction of its own to its caller.
+//! - What is answered survives a loss of power (`synchronous=FULL`), but for what could only have to be done again: claims
+//!   and ends of jobs, progress, and commits of a recording that is not finished. Those survive the end of the process, and
+//!   are never lost without everything that came after them.
 //! - Reads have connections aside and never wait for a write.
 //! - Any number of processes of one machine may open the file. They take turns writing, and upgrade its schema one at a
 //!   time.

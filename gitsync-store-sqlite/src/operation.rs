@@ -12,9 +12,22 @@ use tokio::sync::oneshot;
 /// What a call does on the connection.
 pub(crate) type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'c>>;
 
+/// What a commit promises before the call returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// It survives a loss of power.
+    Power,
+    /// It survives the end of the process. A loss of power may take it, but never without everything that was committed
+    /// later, and takes every worker of the database along: what is lost is only done again.
+    Process,
+}
+
 /// A call, whatever it returns.
 #[async_trait]
 pub(crate) trait Operation: Send {
+    /// Returns what the call needs of its commit.
+    fn durability(&self) -> Durability;
+
     /// Tells whether the caller has gone away.
     fn is_abandoned(&self) -> bool;
 
@@ -27,6 +40,7 @@ pub(crate) trait Operation: Send {
 
 /// A call that returns a `T`.
 pub(crate) struct Call<T, F> {
+    durability: Durability,
     work: Option<F>,
     outcome: Option<Result<T>>,
     caller: oneshot::Sender<Result<T>>,
@@ -34,9 +48,9 @@ pub(crate) struct Call<T, F> {
 
 impl<T, F> Call<T, F> {
     /// Creates the call, and what its caller waits for.
-    pub(crate) fn new(work: F) -> (Self, oneshot::Receiver<Result<T>>) {
+    pub(crate) fn new(durability: Durability, work: F) -> (Self, oneshot::Receiver<Result<T>>) {
         let (caller, answer) = oneshot::channel();
-        (Call { work: Some(work), outcome: None, caller }, answer)
+        (Call { durability, work: Some(work), outcome: None, caller }, answer)
     }
 }
 
@@ -46,6 +60,10 @@ where
     T: Send,
     F: for<'c> FnOnce(&'c mut dyn Connection) -> Work<'c, T> + Send,
 {
+    fn durability(&self) -> Durability {
+        self.durability
+    }
+
     fn is_abandoned(&self) -> bool {
         self.caller.is_closed()
     }

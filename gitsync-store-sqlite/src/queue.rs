@@ -15,7 +15,7 @@ use crate::claim::{claim, is_anything_claimable};
 impl JobQueue for SqliteStore {
     async fn enqueue(&self, jobs: &[NewJob]) -> Result<()> {
         let jobs = jobs.to_vec();
-        self.write(move |c| Box::pin(async move { operations::enqueue(c, &jobs).await })).await?;
+        self.write_repeatable(move |c| Box::pin(async move { operations::enqueue(c, &jobs).await })).await?;
         self.announce();
         Ok(())
     }
@@ -29,7 +29,7 @@ impl JobQueue for SqliteStore {
         }
         let (request, limits, begin) = (request.clone(), self.limits.clone(), self.claims.position());
         let (claimed, end) =
-            self.write(move |c| Box::pin(async move { claim(c, &request, &limits, begin).await })).await?;
+            self.write_repeatable(move |c| Box::pin(async move { claim(c, &request, &limits, begin).await })).await?;
         self.claims.set_position(end);
         self.claims.set_idle(claimed.is_empty());
         Ok(claimed)
@@ -37,12 +37,13 @@ impl JobQueue for SqliteStore {
 
     async fn heartbeat(&self, leases: &[Lease]) -> Result<Vec<HeartbeatAnswer>> {
         let (leases, limits) = (leases.to_vec(), self.limits.clone());
-        self.write(move |c| Box::pin(async move { operations::heartbeat(c, &leases, &limits).await })).await
+        self.write_repeatable(move |c| Box::pin(async move { operations::heartbeat(c, &leases, &limits).await })).await
     }
 
     async fn finish(&self, outcomes: &[(Lease, JobOutcome)]) -> Result<Vec<bool>> {
         let outcomes = outcomes.to_vec();
-        let answers = self.write(move |c| Box::pin(async move { operations::finish(c, &outcomes).await })).await?;
+        let answers =
+            self.write_repeatable(move |c| Box::pin(async move { operations::finish(c, &outcomes).await })).await?;
         self.announce();
         Ok(answers)
     }

@@ -98,7 +98,7 @@ impl Store for SqliteStore {
 
     async fn mark_enqueued(&self, jobs: &[NewJob]) -> Result<()> {
         let jobs = jobs.to_vec();
-        self.write(move |c| Box::pin(async move { operations::mark_enqueued(c, &jobs).await })).await
+        self.write_repeatable(move |c| Box::pin(async move { operations::mark_enqueued(c, &jobs).await })).await
     }
 
     async fn start_task(&self, task: TaskId, epoch: i64, attempt: u32) -> Result<StartedTask> {
@@ -111,21 +111,23 @@ impl Store for SqliteStore {
 
     async fn report_progress(&self, work: Work, progress: &Progress) -> Result<()> {
         let progress = progress.clone();
-        self.write(move |c| Box::pin(async move { operations::report_progress(c, work, &progress).await })).await
+        self.write_repeatable(move |c| Box::pin(async move { operations::report_progress(c, work, &progress).await }))
+            .await
     }
 
     async fn begin_recording(&self, work: Work) -> Result<()> {
-        self.write(move |c| Box::pin(operations::begin_recording(c, work))).await
+        self.write_repeatable(move |c| Box::pin(operations::begin_recording(c, work))).await
     }
 
     async fn record_commits(&self, work: Work, commits: &[Commit]) -> Result<()> {
         let prepared = PreparedCommits::new(Dialect::Sqlite, work, commits)?;
-        self.write(move |c| Box::pin(operations::record_commits(c, work, prepared))).await
+        self.write_repeatable(move |c| Box::pin(operations::record_commits(c, work, prepared))).await
     }
 
     async fn orphan_commits(&self, work: Work, commits: &[ObjectId]) -> Result<()> {
         let commits = commits.to_vec();
-        self.write(move |c| Box::pin(async move { operations::orphan_commits(c, work, &commits).await })).await
+        self.write_repeatable(move |c| Box::pin(async move { operations::orphan_commits(c, work, &commits).await }))
+            .await
     }
 
     async fn finish_task(

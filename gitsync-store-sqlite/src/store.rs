@@ -19,7 +19,7 @@ use crate::claim::Position;
 use crate::connection::Attached;
 use crate::error::classify;
 use crate::file_system::check_local;
-use crate::operation::Work;
+use crate::operation::{Durability, Work};
 use crate::readers::Readers;
 use crate::turns::Turns;
 use crate::watch::Watch;
@@ -90,13 +90,22 @@ impl SqliteStore {
         let _ = self.writer_task.await;
     }
 
-    /// Does work in a transaction and returns once it is durable.
+    /// Does work whose loss in a power failure would only mean to do something again: see [`Durability::Process`].
+    pub(crate) async fn write_repeatable<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut dyn Connection) -> Work<'c, T> + Send + 'static,
+    {
+        self.writer.write(Durability::Process, work).await
+    }
+
+    /// Does work in a transaction and returns once it survives a loss of power.
     pub(crate) async fn write<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut dyn Connection) -> Work<'c, T> + Send + 'static,
     {
-        self.writer.write(work).await
+        self.writer.write(Durability::Power, work).await
     }
 
     /// Reads in one transaction.

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::connection::Attached;
 use crate::error::{classify, not_committed};
-use crate::operation::{Call, Operation, Work};
+use crate::operation::{Call, Durability, Operation, Work};
 use crate::turns::Turns;
 
 /// The most calls that are committed together.
@@ -43,18 +43,26 @@ impl Writer {
         clock: Arc<dyn Clock>,
     ) -> (Self, JoinHandle<()>) {
         let (sender, calls) = mpsc::channel(QUEUE);
-        let task = WriterTask { calls, connection: Some(connection), options, turns, clock };
+        let task = WriterTask {
+            calls,
+            put_off: None,
+            connection: Some(connection),
+            durability: Durability::Power,
+            options,
+            turns,
+            clock,
+        };
         (Writer { calls: sender }, tokio::spawn(task.run()))
     }
 
-    /// Does work in a transaction and returns once it is durable.
-    pub(crate) async fn write<T, F>(&self, work: F) -> Result<T>
+    /// Does work in a transaction and returns once it is committed as durably as it needs.
+    pub(crate) async fn write<T, F>(&self, durability: Durability, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut dyn Connection) -> Work<'c, T> + Send + 'static,
     {
         let closed = || Error::new(ErrorKind::Unavailable, "the database was closed");
-        let (call, answer) = Call::new(work);
+        let (call, answer) = Call::new(durability, work);
         self.calls.send(Box::new(call)).await.map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
     }
@@ -62,6 +70,10 @@ impl Writer {
 
 struct WriterTask {
     calls: mpsc::Receiver<Box<dyn Operation>>,
+    /// A call that needs more of a commit than the transaction that met it: the first of the next one.
+    put_off: Option<Box<dyn Operation>>,
+    /// What commits of the connection promise at present; a new one is opened with the most.
+    durability: Durability,
     /// Missing after a failure that the connection may not have survived.
     connection: Option<SqliteConnection>,
     options: SqliteConnectOptions,
@@ -71,7 +83,7 @@ struct WriterTask {
 
 impl WriterTask {
     async fn run(mut self) {
-        while let Some(first) = self.calls.recv().await {
+        while let Some(first) = self.next_transaction().await {
             if !first.is_abandoned() {
                 self.transaction(first).await;
             }
@@ -79,6 +91,13 @@ impl WriterTask {
         if let Some(connection) = self.connection {
             // Closing writes the log back; if it cannot, the next one to open the database does.
             let _ = connection.close().await;
+        }
+    }
+
+    async fn next_transaction(&mut self) -> Option<Box<dyn Operation>> {
+        match self.put_off.take() {
+            Some(call) => Some(call),
+            None => self.calls.recv().await,
         }
     }
 
@@ -107,8 +126,16 @@ impl WriterTask {
         };
         let connection = match &mut self.connection {
             Some(connection) => connection,
-            missing => missing.insert(self.options.connect().await.map_err(classify)?),
+            missing => {
+                self.durability = Durability::Power;
+                missing.insert(self.options.connect().await.map_err(classify)?)
+            }
         };
+        let durability = calls.first().map_or(Durability::Power, |first| first.durability());
+        if durability != self.durability {
+            control(connection, pragma(durability)).await?;
+            self.durability = durability;
+        }
         if let Err(error) = control(connection, "BEGIN IMMEDIATE").await {
             take_waiting(&mut self.calls, calls);
             return Err(error);
@@ -121,8 +148,13 @@ impl WriterTask {
                 return Err(not_committed(&error));
             }
             done += 1;
-            if calls.len() < MAX_CALLS && began.elapsed() < MAX_AGE {
-                calls.extend(next(&mut self.calls));
+            if calls.len() < MAX_CALLS && began.elapsed() < MAX_AGE && self.put_off.is_none() {
+                match next(&mut self.calls) {
+                    Some(call) if call.durability() == Durability::Power && durability == Durability::Process => {
+                        self.put_off = Some(call);
+                    }
+                    call => calls.extend(call),
+                }
             }
         }
         if let Err(error) = control(connection, "COMMIT").await {
@@ -144,6 +176,14 @@ async fn run(connection: &mut SqliteConnection, clock: &dyn Clock, call: &mut dy
     control(connection, "RELEASE call").await
 }
 
+/// The statement that sets what commits promise; it must come before a transaction.
+fn pragma(durability: Durability) -> &'static str {
+    match durability {
+        Durability::Power => "PRAGMA synchronous = FULL",
+        Durability::Process => "PRAGMA synchronous = NORMAL",
+    }
+}
+
 async fn control(connection: &mut SqliteConnection, statement: &'static str) -> Result<()> {
     sqlx::query(statement).execute(connection).await.map_err(classify)?;
     Ok(())
@@ -156,4 +196,41 @@ fn next(calls: &mut mpsc::Receiver<Box<dyn Operation>>) -> Option<Box<dyn Operat
 
 fn take_waiting(from: &mut mpsc::Receiver<Box<dyn Operation>>, calls: &mut Vec<Box<dyn Operation>>) {
     calls.extend(std::iter::from_fn(|| from.try_recv().ok()));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use gitsync_core::SystemClock;
+    use gitsync_core::queue::QueueLimits;
+    use gitsync_sql::Statement;
+
+    use super::*;
+    use crate::SqliteStore;
+
+    /// Asks the connection within a call what its commit will promise: 1 is NORMAL, 2 is FULL.
+    fn ask(connection: &mut dyn Connection) -> Work<'_, i64> {
+        Box::pin(async move {
+            let mut rows = connection.fetch(Statement::new("PRAGMA synchronous", Vec::new())).await?;
+            rows[0].int("synchronous")
+        })
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_call_gets_the_commit_it_needs_whatever_waits_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("gitsync.db");
+        let store = SqliteStore::open(path, Arc::new(SystemClock), QueueLimits::default()).await.unwrap();
+        assert_eq!(store.write(ask).await.unwrap(), 2);
+        assert_eq!(store.write_repeatable(ask).await.unwrap(), 1);
+        for _ in 0..50 {
+            let (relaxed, durable, other) =
+                tokio::join!(store.write_repeatable(ask), store.write(ask), store.write_repeatable(ask));
+            assert_eq!(durable.unwrap(), 2);
+            // One that shares a transaction with a durable call gets more than it needs.
+            assert!(relaxed.unwrap() <= 2 && other.unwrap() <= 2);
+        }
+        assert_eq!(store.write_repeatable(ask).await.unwrap(), 1, "and the next one no more again");
+    }
 }
