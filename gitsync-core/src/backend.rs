@@ -107,6 +107,16 @@ pub struct RefTransaction {
     pub head: Option<Head>,
 }
 
+/// Who makes the changes of a call survive a loss of power.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// The engine: everything is fsynced when the call returns.
+    #[default]
+    Engine,
+    /// The caller, who fsyncs the whole directory before anybody else gets to know it. The engine need not wait for the disk.
+    Caller,
+}
+
 /// How a new repository is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InitOptions {
@@ -116,6 +126,8 @@ pub struct InitOptions {
     pub format: ObjectFormat,
     /// Where `HEAD` points, unborn.
     pub head: RefName,
+    /// Who makes it durable.
+    pub durability: Durability,
 }
 
 /// What to fetch.
@@ -127,6 +139,8 @@ pub struct FetchRequest {
     pub wants: Vec<ObjectId>,
     /// The bound on the bytes of the pack.
     pub max_pack_bytes: u64,
+    /// Who makes the objects durable.
+    pub durability: Durability,
 }
 
 /// What was fetched.
@@ -189,7 +203,12 @@ pub type CommitStream = Pin<Box<dyn Stream<Item = Result<Vec<Commit>>> + Send>>;
 ///
 /// The engine moves it to the thread that does the work and drops it when that is finished, so that an abandoned call
 /// keeps others out until it has really ended.
-pub trait PublishPermit: Send {}
+pub trait PublishPermit: Send {
+    /// Tells who makes the change durable.
+    fn durability(&self) -> Durability {
+        Durability::Engine
+    }
+}
 
 /// A git engine: local primitives, and listing and fetching through a [`Transport`].
 ///
@@ -292,7 +311,7 @@ pub trait GitBackend: fmt::Debug + Send + Sync {
 
     /// Fetches objects so that everything the wants reach is in `dir`. No reference changes.
     ///
-    /// Objects become visible together, fsynced, after the last byte; a failed fetch leaves none behind.
+    /// Objects become visible together, as durable as was asked for, after the last byte; a failed fetch leaves none behind.
     ///
     /// # Errors
     /// Those of the [`Transport`]; `LimitExceeded` past the bound; `Corrupt` if the pack is broken or incomplete.
@@ -303,7 +322,8 @@ pub trait GitBackend: fmt::Debug + Send + Sync {
 
     /// Applies a change of references: all of it or, on an error, none.
     ///
-    /// Deletions come before creations, so `a` can make way for `a/b`. Everything is fsynced when this returns.
+    /// Deletions come before creations, so `a` can make way for `a/b`. Everything is fsynced when this returns, unless the
+    /// permit says that the caller does that.
     ///
     /// # Errors
     /// [`Conflict`](crate::ErrorKind::Conflict) if a reference has not the expected old id or a name collides with

@@ -98,9 +98,9 @@ impl GitBackend for GixBackend {
         let dir = dir.to_owned();
         let apply = move || {
             // Held until the work has really ended, whoever may still wait for it.
-            let _permit = permit;
+            let permit = permit;
             // What others created by hand at the same moment is in force; the next sync sees it.
-            refs::apply(&Repository::open(&dir)?, &change).map(|_applied| ())
+            refs::apply(&Repository::open(&dir)?, &change, permit.durability()).map(|_applied| ())
         };
         self.pool.run(apply).await
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use gitsync_core::backend::Durability;
 use gitsync_core::{Error, ErrorKind, Result};
 
 /// How long somebody else's lock is waited for.
@@ -46,12 +47,12 @@ impl Lock {
         }
     }
 
-    /// Writes and fsyncs what will be the locked file.
-    pub fn write(&self, content: &[u8]) -> io::Result<()> {
+    /// Writes what will be the locked file.
+    pub fn write(&self, content: &[u8], durability: Durability) -> io::Result<()> {
         let Some(path) = &self.path else { return Ok(()) };
         let mut file = OpenOptions::new().write(true).truncate(true).open(path)?;
         file.write_all(content)?;
-        file.sync_all()
+        sync_file(&file, durability)
     }
 
     /// Puts what was written in the place of the locked file, and ends the lock.
@@ -73,16 +74,27 @@ impl Drop for Lock {
     }
 }
 
-/// Fsyncs a directory, so that names made, renamed or removed in it are safe.
-pub fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
+/// Fsyncs a directory, so that names made, renamed or removed in it are safe, unless the caller does that.
+pub fn sync_dir(dir: &Path, durability: Durability) -> io::Result<()> {
+    match durability {
+        Durability::Engine => File::open(dir)?.sync_all(),
+        Durability::Caller => Ok(()),
+    }
 }
 
-/// Writes and fsyncs a file that does not exist.
-pub(crate) fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
+/// Fsyncs a file, unless the caller does that.
+pub(crate) fn sync_file(file: &File, durability: Durability) -> io::Result<()> {
+    match durability {
+        Durability::Engine => file.sync_all(),
+        Durability::Caller => Ok(()),
+    }
+}
+
+/// Writes a file that does not exist.
+pub(crate) fn write_new(path: &Path, content: &[u8], durability: Durability) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
     file.write_all(content)?;
-    file.sync_all()
+    sync_file(&file, durability)
 }
 
 /// Reads a file that need not be there.

@@ -4,13 +4,13 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use gitsync_core::backend::InitOptions;
+use gitsync_core::backend::{Durability, InitOptions};
 use gitsync_core::model::ObjectFormat;
 use gitsync_core::{Error, ErrorKind, Result};
 
 use crate::files::{sync_dir, write_new};
 
-/// Makes an empty repository in `dir`, fsynced.
+/// Makes an empty repository in `dir`.
 ///
 /// Nothing comes from templates: no hook, no description, no exclude list.
 ///
@@ -25,11 +25,11 @@ pub fn init(dir: &Path, options: &InitOptions) -> Result<()> {
     for name in ["objects/info", "objects/pack", "refs/heads", "refs/tags"] {
         fs::create_dir_all(git_dir.join(name))?;
     }
-    write_new(&git_dir.join("config"), config(options).as_bytes())?;
+    write_new(&git_dir.join("config"), config(options).as_bytes(), options.durability)?;
     let head = [b"ref: ", options.head.as_bytes(), b"\n"].concat();
     // HEAD comes last: without it the directory is no repository yet.
-    write_new(&git_dir.join("HEAD"), &head)?;
-    sync_all(&git_dir, dir)?;
+    write_new(&git_dir.join("HEAD"), &head, options.durability)?;
+    sync_all(&git_dir, dir, options.durability)?;
     Ok(())
 }
 
@@ -50,12 +50,12 @@ fn config(options: &InitOptions) -> String {
 }
 
 /// Makes the new directories survive a crash, inner ones first.
-fn sync_all(git_dir: &Path, dir: &Path) -> io::Result<()> {
+fn sync_all(git_dir: &Path, dir: &Path, durability: Durability) -> io::Result<()> {
     for name in ["objects/info", "objects/pack", "objects", "refs/heads", "refs/tags", "refs"] {
-        sync_dir(&git_dir.join(name))?;
+        sync_dir(&git_dir.join(name), durability)?;
     }
-    sync_dir(git_dir)?;
-    sync_dir(dir)?;
+    sync_dir(git_dir, durability)?;
+    sync_dir(dir, durability)?;
     // An empty parent means a relative path of one component.
-    dir.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), sync_dir)
+    dir.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), |parent| sync_dir(parent, durability))
 }

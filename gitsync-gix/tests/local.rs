@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use gitsync_core::backend::{CommitWalk, Head, InitOptions, RefEdit, RefTransaction, Resolved};
+use gitsync_core::backend::{CommitWalk, Durability, Head, InitOptions, RefEdit, RefTransaction, Resolved};
 use gitsync_core::model::{Commit, ObjectFormat, ObjectId, RefName};
 use gitsync_core::transport::CallLimits;
 use gitsync_core::{Cancellation, ErrorKind, Result};
@@ -56,7 +56,11 @@ fn limits() -> CallLimits {
 
 fn new_repository(format: ObjectFormat) -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a directory");
-    init(dir.path(), &InitOptions { bare: true, format, head: name("refs/heads/main") }).expect("made");
+    init(
+        dir.path(),
+        &InitOptions { bare: true, format, head: name("refs/heads/main"), durability: Durability::Engine },
+    )
+    .expect("made");
     dir
 }
 
@@ -85,7 +89,8 @@ fn edit(of: &str, old: Option<ObjectId>, new: Option<ObjectId>) -> RefEdit {
 }
 
 fn change(dir: &Path, edits: Vec<RefEdit>) -> Result<()> {
-    apply(&open(dir), &RefTransaction { edits, head: None }).map(|applied| assert!(applied.raced.is_empty()))
+    apply(&open(dir), &RefTransaction { edits, head: None }, Durability::Engine)
+        .map(|applied| assert!(applied.raced.is_empty()))
 }
 
 fn listed(dir: &Path) -> Vec<(String, String)> {
@@ -118,13 +123,18 @@ fn a_new_repository_is_one_to_git_and_an_occupied_directory_is_refused() {
         assert_eq!(git(dir.path(), &["symbolic-ref", "HEAD"]), "refs/heads/main");
         let local = read(&open(dir.path())).expect("read");
         assert_eq!((local.refs.len(), local.head, local.format), (0, Head::Branch(name("refs/heads/main")), format));
-        let options = InitOptions { bare: true, format, head: name("refs/heads/main") };
+        let options = InitOptions { bare: true, format, head: name("refs/heads/main"), durability: Durability::Engine };
         assert_eq!(init(dir.path(), &options).expect_err("occupied").kind(), ErrorKind::AlreadyExists);
         assert_eq!(git(dir.path(), &["fsck"]), "");
     }
     let dir = tempfile::tempdir().expect("a directory");
     assert_eq!(Repository::open(dir.path()).expect_err("none").kind(), ErrorKind::NotFound);
-    let options = InitOptions { bare: false, format: ObjectFormat::Sha1, head: name("refs/heads/x") };
+    let options = InitOptions {
+        bare: false,
+        format: ObjectFormat::Sha1,
+        head: name("refs/heads/x"),
+        durability: Durability::Engine,
+    };
     init(&dir.path().join("new/work"), &options).expect("made");
     let work = dir.path().join("new/work");
     assert_eq!(git(&work, &["status", "--porcelain"]), "");
@@ -150,15 +160,19 @@ fn references_are_written_as_one_and_read_as_git_reads_them() {
             edit("refs/remotes/o/HEAD", Some(a), Some(b)),
             edit("refs/tags/v2", None, Some(tag)),
         ];
-        apply(&open(dir), &RefTransaction { edits, head: Some(Head::Branch(name("refs/heads/loose"))) })
-            .expect("applied");
+        apply(
+            &open(dir),
+            &RefTransaction { edits, head: Some(Head::Branch(name("refs/heads/loose"))) },
+            Durability::Engine,
+        )
+        .expect("applied");
         assert_eq!(listed(dir), listed_by_git(dir));
         assert_eq!(git(dir, &["rev-parse", "HEAD", "refs/tags/v2^{commit}"]), format!("{b}\n{a}"));
         assert!(!dir.join("refs/heads/loose").exists(), "the emptied directory is gone");
         git(dir, &["pack-refs", "--all"]);
         assert_eq!(listed(dir), listed_by_git(dir));
         let detach = RefTransaction { edits: Vec::new(), head: Some(Head::Detached(a)) };
-        apply(&open(dir), &detach).expect("applied");
+        apply(&open(dir), &detach, Durability::Engine).expect("applied");
         assert_eq!(git(dir, &["rev-parse", "HEAD"]), a.to_string());
         git(dir, &["symbolic-ref", "--delete", "refs/remotes/o/dangling"]);
         assert_eq!(git(dir, &["fsck", "--no-dangling"]), "");
@@ -195,7 +209,7 @@ fn a_change_that_cannot_be_made_changes_nothing() {
         assert_eq!(listed(dir), before, "{wrong:?}");
     }
     let head = RefTransaction { edits: vec![edit("refs/heads/n", None, Some(a))], head: Some(Head::Detached(absent)) };
-    assert_eq!(apply(&open(dir), &head).expect_err("refused").kind(), ErrorKind::Corrupt);
+    assert_eq!(apply(&open(dir), &head, Durability::Engine).expect_err("refused").kind(), ErrorKind::Corrupt);
     assert_eq!(listed(dir), before);
     assert!(!dir.join("packed-refs.lock").exists() && !dir.join("refs/heads/l/x.lock").exists());
 }

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::time::{Duration, SystemTime};
 
-use gitsync_core::backend::{CommitWalk, Head, InitOptions};
+use gitsync_core::backend::{CommitWalk, Durability, Head, InitOptions};
 use gitsync_core::model::{ObjectFormat, RefName};
 use gitsync_core::source::{Scheme, SourcePolicy};
 use gitsync_core::testing::Upstream;
@@ -174,7 +174,7 @@ async fn a_shallow_upstream_is_refused_and_another_format_is_a_conflict() {
         assert_eq!(listed.format, ObjectFormat::Sha256);
         let dir = tempfile::tempdir().expect("a directory");
         let head = RefName::branch("main").expect("a name");
-        let options = InitOptions { bare: true, format: ObjectFormat::Sha1, head };
+        let options = InitOptions { bare: true, format: ObjectFormat::Sha1, head, durability: Durability::Engine };
         mirror.subject.backend.init(dir.path(), &options).await.expect("made");
         let request = mirror.request(&["2".repeat(40).parse().expect("an id")]);
         let error = mirror.subject.backend.fetch(dir.path(), &request, &context).await.expect_err("formats differ");

@@ -31,7 +31,7 @@ const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Fetches what the wants reach.
 ///
-/// The pack is received and indexed in a quarantine. It moves in when it is complete, fsynced and found to lead
+/// The pack is received and indexed in a quarantine. It moves in when it is complete, durable as asked for, and found to lead
 /// everywhere it must; before that, nothing of it is visible, and an error takes it all away.
 pub(crate) fn fetch(
     repository: &Repository,
@@ -93,7 +93,7 @@ pub(crate) fn fetch(
     verify::verify(repository, &quarantine, &wants, &call.limits)?;
     call.limits.check()?;
     if let Some((Some(pack), Some(index))) = written.map(|outcome| (outcome.data_path, outcome.index_path)) {
-        fetched.packs.push(quarantine.publish(&pack, &index)?);
+        fetched.packs.push(quarantine.publish(&pack, &index, request.durability)?);
     }
     Ok(fetched)
 }

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use gitsync_core::backend::Durability;
 use gitsync_core::{Error, ErrorKind, Result};
 
 use gix::odb::Handle;
 
 use crate::convert::hash_kind;
-use crate::files::sync_dir;
+use crate::files::{sync_dir, sync_file};
 use crate::open::Repository;
 
 /// How the directories are named. `git prune` takes what begins like this for its own, and removes it when it is old.
@@ -58,8 +59,8 @@ impl Quarantine {
         Ok(gix::odb::at_opts(self.dir.clone(), hash_kind(repository.format()), None, options)?)
     }
 
-    /// Moves a pack to the others, fsynced, and returns its name.
-    pub(super) fn publish(self, pack: &Path, index: &Path) -> Result<String> {
+    /// Moves a pack to the others and returns its name.
+    pub(super) fn publish(self, pack: &Path, index: &Path, durability: Durability) -> Result<String> {
         let to = self.objects.join("pack");
         fs::create_dir_all(&to)?;
         let target = |of: &Path| of.file_name().map(|name| to.join(name));
@@ -69,7 +70,7 @@ impl Quarantine {
         for file in [pack, index] {
             // As git has it: read by whoever may read the repository, written by nobody.
             fs::set_permissions(file, Permissions::from_mode(0o444))?;
-            File::open(file)?.sync_all()?;
+            sync_file(&File::open(file)?, durability)?;
         }
         // The index makes it visible, so that comes last.
         fs::rename(pack, &new_pack)?;
@@ -79,7 +80,7 @@ impl Quarantine {
             }
             return Err(error.into());
         }
-        sync_dir(&to)?;
+        sync_dir(&to, durability)?;
         let name = new_pack.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned);
         name.ok_or_else(|| Error::new(ErrorKind::Internal, "a pack has no name"))
     }

@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use gitsync_core::backend::{Head, RefTransaction};
+use gitsync_core::backend::{Durability, Head, RefTransaction};
 use gitsync_core::model::{ObjectId, RefName};
 use gitsync_core::{Error, ErrorKind, Result};
 use gix::objs::Kind;
@@ -36,11 +36,11 @@ pub struct Applied {
 /// [`ErrorKind::Conflict`] if a reference has not the expected old id or a name collides with another,
 /// [`ErrorKind::Corrupt`] if a new id is not there, [`ErrorKind::InvalidInput`] if a name is changed twice,
 /// [`ErrorKind::Timeout`] if another program holds a lock for too long.
-pub fn apply(repository: &Repository, change: &RefTransaction) -> Result<Applied> {
+pub fn apply(repository: &Repository, change: &RefTransaction, durability: Durability) -> Result<Applied> {
     let git_dir = repository.git_dir();
-    let head_lock = change.head.as_ref().map(|head| prepare_head(repository, head)).transpose()?;
+    let head_lock = change.head.as_ref().map(|head| prepare_head(repository, head, durability)).transpose()?;
     if change.edits.is_empty() {
-        publish_head(git_dir, head_lock)?;
+        publish_head(git_dir, head_lock, durability)?;
         return Ok(Applied::default());
     }
     let packed_lock = Lock::take(&git_dir.join("packed-refs"), LOCK_WAIT)?;
@@ -51,7 +51,7 @@ pub fn apply(repository: &Repository, change: &RefTransaction) -> Result<Applied
     edit(repository, change, &mut packed)?;
     check_names(change, &loose, &packed)?;
 
-    publish_packed(git_dir, &packed)?;
+    publish_packed(git_dir, &packed, durability)?;
     let mut emptied = HashSet::new();
     for (path, lock) in loose_locks {
         remove_if_there(&path)?;
@@ -59,9 +59,9 @@ pub fn apply(repository: &Repository, change: &RefTransaction) -> Result<Applied
         emptied.extend(path.parent().map(Path::to_owned));
     }
     drop(packed_lock);
-    publish_head(git_dir, head_lock)?;
+    publish_head(git_dir, head_lock, durability)?;
     for dir in &emptied {
-        tidy(git_dir, dir)?;
+        tidy(git_dir, dir, durability)?;
     }
     // Creating a reference by hand takes only that reference's own lock, which is not held for names that had no loose file.
     let path_exists =
@@ -177,20 +177,21 @@ fn check_names(change: &RefTransaction, loose: &BTreeMap<Vec<u8>, Loose>, packed
 }
 
 /// Puts the new `packed-refs` in place. The lock file stays what it is, a lock, so that it can be held on to afterwards.
-fn publish_packed(git_dir: &Path, packed: &PackedRefs) -> Result<()> {
+fn publish_packed(git_dir: &Path, packed: &PackedRefs, durability: Durability) -> Result<()> {
     let new = git_dir.join("packed-refs.new");
     // Whoever made such a file held the lock, so one that is there now was left by a crash.
     remove_if_there(&new)?;
-    let written = write_new(&new, &packed.to_text()).and_then(|()| fs::rename(&new, git_dir.join("packed-refs")));
+    let written =
+        write_new(&new, &packed.to_text(), durability).and_then(|()| fs::rename(&new, git_dir.join("packed-refs")));
     if let Err(error) = written {
         fs::remove_file(&new).ok();
         return Err(error.into());
     }
-    Ok(sync_dir(git_dir)?)
+    Ok(sync_dir(git_dir, durability)?)
 }
 
 /// Locks `HEAD` and writes what it will be.
-fn prepare_head(repository: &Repository, head: &Head) -> Result<Lock> {
+fn prepare_head(repository: &Repository, head: &Head, durability: Durability) -> Result<Lock> {
     let text = match head {
         Head::Branch(name) => [b"ref: ", name.as_bytes(), b"\n"].concat(),
         Head::Detached(id) => {
@@ -201,20 +202,20 @@ fn prepare_head(repository: &Repository, head: &Head) -> Result<Lock> {
         }
     };
     let lock = Lock::take(&repository.git_dir().join("HEAD"), LOCK_WAIT)?;
-    lock.write(&text)?;
+    lock.write(&text, durability)?;
     Ok(lock)
 }
 
-fn publish_head(git_dir: &Path, lock: Option<Lock>) -> Result<()> {
+fn publish_head(git_dir: &Path, lock: Option<Lock>, durability: Durability) -> Result<()> {
     if let Some(lock) = lock {
         lock.publish()?;
-        sync_dir(git_dir)?;
+        sync_dir(git_dir, durability)?;
     }
     Ok(())
 }
 
 /// Makes removals in `dir` durable, and removes it and its parents as far as they are empty.
-fn tidy(git_dir: &Path, dir: &Path) -> io::Result<()> {
+fn tidy(git_dir: &Path, dir: &Path, durability: Durability) -> io::Result<()> {
     let refs = git_dir.join("refs");
     let kept = [refs.join("heads"), refs.join("tags"), refs.clone()];
     let mut dir = dir.to_owned();
@@ -222,7 +223,7 @@ fn tidy(git_dir: &Path, dir: &Path) -> io::Result<()> {
         dir.pop();
     }
     // Another program may have removed it at the same time.
-    if dir.is_dir() { sync_dir(&dir) } else { Ok(()) }
+    if dir.is_dir() { sync_dir(&dir, durability) } else { Ok(()) }
 }
 
 fn remove_if_there(path: &Path) -> io::Result<()> {

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::sync::sync_parent;
-use crate::backend::PublishPermit;
+use crate::backend::{Durability, PublishPermit};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long somebody else's file work is waited for.
@@ -38,7 +38,11 @@ impl PublishPermit for FenceGuard {}
 #[derive(Clone, Copy, Debug)]
 pub struct Unpublished;
 
-impl PublishPermit for Unpublished {}
+impl PublishPermit for Unpublished {
+    fn durability(&self) -> Durability {
+        Durability::Caller
+    }
+}
 
 impl DiskFence {
     pub(super) fn new(path: PathBuf) -> Self {

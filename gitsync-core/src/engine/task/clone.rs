@@ -6,7 +6,7 @@ use std::path::Path;
 use super::record::Books;
 use super::sync::{as_plan_baseline, unique};
 use super::{Attempt, Done};
-use crate::backend::{Head, InitOptions, LocalRefs, RefEdit, RefTransaction, Resolved};
+use crate::backend::{Durability, Head, InitOptions, LocalRefs, RefEdit, RefTransaction, Resolved};
 use crate::engine::disk::{Manifest, Unpublished, adopt_objects, publish_new, replace_published, write_git_config};
 use crate::engine::parts::blocking;
 use crate::error::{Error, ErrorKind, Result};
@@ -44,15 +44,20 @@ impl Attempt {
             _ => RefName::branch("main")?,
         };
         let temporary = self.temporary().await?;
-        let options = InitOptions { bare: true, format: advertised.format, head: initial.clone() };
+        let options = InitOptions {
+            bare: true,
+            format: advertised.format,
+            head: initial.clone(),
+            durability: Durability::Caller,
+        };
         self.parts.backend.init(temporary.path(), &options).await?;
         self.step("initialized").await?;
 
-        let baseline = self.parts.store.baseline(self.started.repository.id).await?;
+        let baseline = self.baseline().await?;
         let recorded = as_plan_baseline(&baseline);
         let empty = LocalRefs { refs: Vec::new(), head: Head::Branch(initial), format: advertised.format };
         let fresh = plan(&mapping, &recorded, &empty, &advertised)?;
-        self.fetch(temporary.path(), &upstream.source, &fresh.wants).await?;
+        self.fetch(temporary.path(), &upstream.source, &fresh.wants, Durability::Caller).await?;
         self.step("fetched").await?;
 
         // What happens to the old references is decided as for a sync, so a clone in place of another loses no more.

@@ -1,7 +1,7 @@
 //! Making an empty repository.
 
 use super::{Attempt, Done};
-use crate::backend::InitOptions;
+use crate::backend::{Durability, InitOptions};
 use crate::engine::disk::{Manifest, publish_new, write_git_config};
 use crate::engine::parts::blocking;
 use crate::error::{Error, ErrorKind, Result};
@@ -17,7 +17,13 @@ impl Attempt {
         let head = RefName::new(INITIAL_BRANCH)?;
         if !self.is_published_by_this_task().await? {
             let bare = self.started.repository.layout != Layout::Regular;
-            self.make(&InitOptions { bare, format: ObjectFormat::default(), head: head.clone() }).await?;
+            self.make(&InitOptions {
+                bare,
+                format: ObjectFormat::default(),
+                head: head.clone(),
+                durability: Durability::Caller,
+            })
+            .await?;
         }
         let books = Completion {
             default_branch: Some(head),

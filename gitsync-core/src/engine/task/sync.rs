@@ -6,7 +6,7 @@ use std::path::Path;
 use super::record::Books;
 use super::upstream::Upstream;
 use super::{Attempt, Done};
-use crate::backend::{AdvertisedRef, Advertisement, FetchRequest, Fetched, Head, LocalRefs, Resolved};
+use crate::backend::{AdvertisedRef, Advertisement, Durability, FetchRequest, Fetched, Head, LocalRefs, Resolved};
 use crate::engine::disk::{Manifest, write_git_config};
 use crate::engine::parts::blocking;
 use crate::error::{Error, ErrorKind, Result};
@@ -90,7 +90,7 @@ impl Attempt {
         if let Some(done) = self.unchanged(&mapping, &advertised, &local, policy).await? {
             return Ok(done);
         }
-        let baseline = self.parts.store.baseline(self.started.repository.id).await?;
+        let baseline = self.baseline().await?;
         let plan = plan(&mapping, &as_plan_baseline(&baseline), &local, &advertised)?;
         let facts = self.object_facts(&self.published, &plan).await?;
         let full = !self.is_trusted(policy) || self.a_recorded_tip_is_missing(&baseline).await?;
@@ -110,7 +110,7 @@ impl Attempt {
         if let Some(done) = self.unchanged(&mapping, &advertised, &local, policy).await? {
             return Ok(done);
         }
-        let baseline = self.parts.store.baseline(self.started.repository.id).await?;
+        let baseline = self.baseline().await?;
         self.check_shrinking(&mapping, &baseline, &advertised)?;
 
         self.configure(source, &mapping).await?;
@@ -132,7 +132,7 @@ impl Attempt {
         for attempts_left in (0..PUBLISH_ATTEMPTS).rev() {
             let plan = plan(sync.mapping, &recorded, &local, sync.advertised)?;
             let wants: Vec<_> = plan.wants.iter().copied().filter(|id| !fetched.contains(id)).collect();
-            packs.extend(self.fetch(&self.published, sync.upstream, &wants).await?.packs);
+            packs.extend(self.fetch(&self.published, sync.upstream, &wants, Durability::Engine).await?.packs);
             fetched.extend(wants);
             self.step("fetched").await?;
             let facts = self.object_facts(&self.published, &plan).await?;
@@ -199,6 +199,14 @@ impl Attempt {
         Ok(Some(Done::Books(Box::new(books), digests)))
     }
 
+    /// Returns what was recorded; a repository that never completed a task has nothing to ask for.
+    pub(super) async fn baseline(&self) -> Result<Vec<RecordedRef>> {
+        if self.started.baseline_digest.is_none() {
+            return Ok(Vec::new());
+        }
+        self.parts.store.baseline(self.started.repository.id).await
+    }
+
     /// Tells whether the records can be built upon: no task broke off while recording, and the policy is still the same.
     pub(super) fn is_trusted(&self, policy: Digest) -> bool {
         !self.started.was_recording && self.started.policy_digest == Some(policy)
@@ -227,7 +235,13 @@ impl Attempt {
     }
 
     /// Fetches objects, if any are wanted.
-    pub(super) async fn fetch(&self, directory: &Path, source: &SourceUrl, wants: &[ObjectId]) -> Result<Fetched> {
+    pub(super) async fn fetch(
+        &self,
+        directory: &Path,
+        source: &SourceUrl,
+        wants: &[ObjectId],
+        durability: Durability,
+    ) -> Result<Fetched> {
         if wants.is_empty() {
             return Ok(Fetched::default());
         }
@@ -236,6 +250,7 @@ impl Attempt {
             source: source.clone(),
             wants: wants.to_vec(),
             max_pack_bytes: self.parts.options.max_pack_bytes,
+            durability,
         };
         self.parts.backend.fetch(directory, &request, &self.context).await
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Alone, Mirror, Subject};
+use crate::backend::Durability;
 use crate::backend::{CommitWalk, Head, InitOptions, RefEdit, RefTransaction, Resolved};
 use crate::error::ErrorKind;
 use crate::model::{ObjectFormat, ObjectId, RefName};
@@ -14,7 +15,8 @@ pub async fn a_repository_is_made_once(subject: Subject) {
     let sha256 = subject.backend.capabilities().sha256;
     for format in [ObjectFormat::Sha1, ObjectFormat::Sha256].into_iter().take(1 + usize::from(sha256)) {
         let dir = root.path().join(format.as_str());
-        let options = InitOptions { bare: true, format, head: name("refs/heads/trunk") };
+        let options =
+            InitOptions { bare: true, format, head: name("refs/heads/trunk"), durability: Durability::Engine };
         subject.backend.init(&dir, &options).await.expect("made");
         let git = Git::at(&dir);
         assert_eq!(

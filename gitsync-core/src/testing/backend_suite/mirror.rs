@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::{Alone, Subject};
+use crate::backend::Durability;
 use crate::backend::{Advertisement, CommitStream, CommitWalk, FetchRequest, Fetched, InitOptions, Resolved};
 use crate::error::Result;
 use crate::model::{Commit, ObjectFormat, ObjectId, RefName};
@@ -67,7 +68,11 @@ impl Mirror {
         let format = upstream.git().run(&["rev-parse", "--show-object-format"]);
         let format = if format == "sha256" { ObjectFormat::Sha256 } else { ObjectFormat::Sha1 };
         let head = RefName::new("refs/heads/main").expect("a name");
-        subject.backend.init(&dir, &InitOptions { bare: true, format, head }).await.expect("a repository can be made");
+        subject
+            .backend
+            .init(&dir, &InitOptions { bare: true, format, head, durability: Durability::Engine })
+            .await
+            .expect("a repository can be made");
         let server = SmartHttpServer::start(upstream.root());
         Mirror { subject, upstream, server, via, baseline: Baseline::new(), dir, _root: root }
     }
@@ -97,7 +102,12 @@ impl Mirror {
 
     /// Returns a request for ids of the upstream.
     pub fn request(&self, wants: &[ObjectId]) -> FetchRequest {
-        FetchRequest { source: self.source(), wants: wants.to_vec(), max_pack_bytes: 1 << 30 }
+        FetchRequest {
+            source: self.source(),
+            wants: wants.to_vec(),
+            max_pack_bytes: 1 << 30,
+            durability: Durability::Engine,
+        }
     }
 
     /// Brings the mirror in step.
