@@ -142,6 +142,44 @@ async fn hostile_listings_are_bounded_and_never_end_the_program() {
 }
 
 #[tokio::test]
+async fn a_server_that_never_sends_a_pack_is_not_asked_for_ever() {
+    let mirror = Mirror::new(subject()).await;
+    let tip = mirror.upstream.commit("main");
+    let nak = Behaviour::Body("application/x-git-upload-pack-result", b"0008NAK\n".to_vec());
+    mirror.server.answer(Endpoint::Command, nak);
+    let context = mirror.subject.context();
+    let error =
+        mirror.subject.backend.fetch(mirror.dir(), &mirror.request(&[tip]), &context).await.expect_err("no pack");
+    let asked = mirror.server.take_requests().len();
+    assert!(asked <= 4, "{asked} requests");
+    assert_eq!(error.kind(), ErrorKind::SourceUnreachable, "{error}");
+}
+
+/// `git fetch` refuses such a pack. What is taken is what we say to have from then on, so it never comes.
+#[tokio::test]
+async fn a_pack_without_a_file_of_its_tree_is_refused() {
+    let mut mirror = Mirror::new(subject()).await;
+    let git = mirror.upstream.git();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text").trim().to_owned();
+    let blob = text(git.feed(&["hash-object", "-w", "--stdin"], b"content"));
+    let tree = text(git.feed(&["mktree"], format!("100644 blob {blob}\tfile\n").as_bytes()));
+    let commit = git.run(&["commit-tree", "-m", "x", &tree]);
+    git.run(&["update-ref", "refs/heads/main", &commit]);
+    let pack = git.feed(&["pack-objects", "--stdout", "-q"], format!("{commit}\n{tree}\n").as_bytes());
+    let mut answer = b"0008NAK\n".to_vec();
+    answer.extend_from_slice(format!("{:04x}\x01", pack.len() + 5).as_bytes());
+    answer.extend_from_slice(&pack);
+    answer.extend_from_slice(b"0000");
+    mirror.server.answer(Endpoint::Command, Behaviour::Body("application/x-git-upload-pack-result", answer));
+    let first = mirror.sync().await.map(|_| ());
+    // The server is sane again.
+    mirror.server.answer(Endpoint::Command, Behaviour::Serve);
+    mirror.sync().await.expect("synced");
+    mirror.git().run(&["fsck", "--connectivity-only"]);
+    assert_eq!(first.expect_err("a blob is missing").kind(), ErrorKind::Corrupt);
+}
+
+#[tokio::test]
 async fn names_that_git_would_refuse_are_counted() {
     let mirror = Mirror::new(subject()).await;
     let id = "1".repeat(40);

@@ -1,6 +1,8 @@
 //! The store: opening, closing, and the ways to the database.
 
 use std::collections::BTreeSet;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -159,7 +161,12 @@ fn prepare_directory(options: &SqliteOptions) -> Result<()> {
     let directory = directory.unwrap_or(Path::new("."));
     let created = std::fs::create_dir_all(directory);
     created.map_err(|error| Error::from(error).with("directory", directory.display()))?;
-    if options.allow_network { Ok(()) } else { check_local(directory) }
+    if !options.allow_network {
+        check_local(directory)?;
+    }
+    // SQLite would let everybody read it; its other files get the same mode. What is wrong with the path it says itself.
+    let _ = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&options.path);
+    Ok(())
 }
 
 /// Opens the connection that writes. One process at a time: to create the file, to switch it to a write-ahead log and to

@@ -6,6 +6,7 @@
 //! the next one at the gate, and is behind it.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
 use std::time::{Duration, Instant};
 
 use gitsync_core::{Error, ErrorKind, Result};
@@ -24,7 +25,8 @@ impl Turns {
     pub(crate) fn open(options: &SqliteOptions) -> Result<Self> {
         let open = |ending| -> Result<File> {
             let path = options.beside(ending);
-            let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+            // Whoever may open it may lock it, and keep all writers out.
+            let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
             file.map_err(|error| Error::from(error).with("path", path.display()))
         };
         Ok(Turns { gate: open("-gate")?, turn: open("-turn")?, patience: options.patience })

@@ -143,7 +143,10 @@ impl WriterTask {
         let began = Instant::now();
         let mut done = 0;
         while let Some(call) = calls.get_mut(done) {
-            if let Err(error) = run(connection, &*self.clock, call.as_mut()).await {
+            // Its caller may have gone away while the turn was waited for.
+            if !call.is_abandoned()
+                && let Err(error) = run(connection, &*self.clock, call.as_mut()).await
+            {
                 let _ = control(connection, "ROLLBACK").await;
                 return Err(not_committed(&error));
             }

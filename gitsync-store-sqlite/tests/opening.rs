@@ -76,3 +76,16 @@ async fn a_path_that_cannot_be_is_refused() {
     assert_ne!(refused(&path.join("below-a-file.db")).await, ErrorKind::Corrupt);
     assert!(directory.path().exists());
 }
+
+#[tokio::test]
+async fn nobody_else_may_read_the_database_or_lock_writers_out() {
+    use std::os::unix::fs::PermissionsExt;
+    let (directory, path) = place();
+    let store = open(path.as_path()).await;
+    store.create_organisation(&slug("a"), "A").await.unwrap();
+    for entry in std::fs::read_dir(directory.path()).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{}: {mode:o}", entry.path().display());
+    }
+}

@@ -85,6 +85,24 @@ async fn a_caller_that_went_away_before_its_turn_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_caller_that_went_away_while_the_turn_was_waited_for_changes_nothing() {
+    let (_directory, path) = place();
+    let store = open(path.as_path()).await;
+    let gate = close_gate(&path);
+    let gone = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.create_organisation(&slug("gone"), "O").await }
+    });
+    // The writer has it, and waits at the gate: its transaction has not begun.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    gone.abort();
+    assert!(gone.await.unwrap_err().is_cancelled());
+    drop(gate);
+    store.create_organisation(&slug("last"), "O").await.unwrap();
+    assert_eq!(store.organisation_by_slug(&slug("gone")).await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
 async fn a_database_that_stays_busy_is_unavailable_and_then_works_again() {
     let (_directory, path) = place();
     let store = open(SqliteOptions::new(&path).patience(Duration::from_millis(100))).await;

@@ -1,6 +1,6 @@
 //! Finding out with the upstream what both have.
 
-use std::mem;
+use std::{io, mem};
 
 use gitsync_core::model::ObjectFormat;
 use gix::hashtable::HashSet as IdSet;
@@ -31,6 +31,8 @@ pub(super) struct Negotiation<'a> {
     format: Option<ObjectFormat>,
     stateless: bool,
     is_first_round: bool,
+    /// Whether the last round was said to be the last: only a pack can follow.
+    is_done: bool,
     common: IdSet<gix::ObjectId>,
     in_vain: usize,
 }
@@ -54,6 +56,7 @@ impl<'a> Negotiation<'a> {
             format: tells_format.then_some(format),
             stateless: session.is_stateless(),
             is_first_round: true,
+            is_done: false,
             common: IdSet::default(),
             in_vain: 0,
         }
@@ -100,6 +103,11 @@ impl Negotiate for Negotiation<'_> {
         arguments: &mut Arguments,
         previous: Option<&Response>,
     ) -> gix::Result<(negotiate::Round, bool)> {
+        if self.is_done {
+            // gix would ask the same again for ever.
+            let ended = io::Error::new(io::ErrorKind::UnexpectedEof, "no pack followed the last round");
+            return Err(gix::Error::from_error(ended));
+        }
         let (acknowledged, ready) = previous.map_or(Ok((false, false)), |response| self.listen(response))?;
         // A stateless server has forgotten what it acknowledged.
         if self.stateless {
@@ -138,7 +146,8 @@ impl Negotiate for Negotiation<'_> {
             previous_response_had_at_least_one_in_common: acknowledged,
         };
         // gix insists that a round without haves is the last one.
-        Ok((round, exhausted || hopeless || sent == 0))
+        self.is_done = exhausted || hopeless || sent == 0;
+        Ok((round, self.is_done))
     }
 }
 

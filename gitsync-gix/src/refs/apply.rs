@@ -84,7 +84,15 @@ fn lock_loose(
         if !path.symlink_metadata().is_ok_and(|meta| !meta.is_dir()) || locks.contains_key(&path) {
             continue;
         }
-        let lock = Lock::take(&path, LOCK_WAIT)?;
+        let lock = match Lock::take(&path, LOCK_WAIT) {
+            Ok(lock) => lock,
+            // `git pack-refs` has removed the file meanwhile, and its directory.
+            Err(_) if path.parent().is_some_and(|parent| !parent.exists()) => {
+                loose.remove(name);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         match read_optional(&path)?.and_then(|text| parse_loose(&text, repository.format())) {
             Some(value) => loose.insert(name.to_owned(), value),
             None => loose.remove(name),

@@ -123,9 +123,8 @@ pub(crate) async fn claim(
         let found = candidates(connection, &step, request.limit - claimed.len(), limits).await?;
         // Leased before the next step, which so finds them gone and their hosts as full as they are.
         claimed.extend(queue::lease(connection, &found, limits).await?);
-        if claimed.len() < request.limit {
-            search.end_step(connection, step).await?;
-        }
+        // Also when that is enough: lanes behind this step would wait for as long as those in it have work.
+        search.end_step(connection, step).await?;
     }
     Ok((claimed, search.position))
 }
@@ -183,7 +182,11 @@ impl Search {
     async fn end_step(&mut self, connection: &mut dyn Connection, step: Step) -> Result<()> {
         let last = connection.fetch(Statement::new(LAST_LANE, step.parameters())).await?.pop();
         match last {
-            Some(mut lane) => self.position = Position { host: lane.text("host")?, priority: lane.int("priority")? },
+            // One priority back: the same lane of another storage may have had no place in this step.
+            Some(mut lane) => {
+                let priority = lane.int("priority")?.saturating_sub(1);
+                self.position = Position { host: lane.text("host")?, priority };
+            }
             None => {
                 self.position = Position::default();
                 if !std::mem::take(&mut self.wraps) {

@@ -122,6 +122,61 @@ async fn a_free_host_behind_many_full_ones_is_found() {
 }
 
 #[tokio::test]
+async fn a_step_that_ends_between_two_storages_skips_none() {
+    let clock = ManualClock::default();
+    let (store, _directory) = open(&clock).await;
+    let of = |storage: &str, host: &str| NewJob {
+        lane: Lane { storage: storage.parse().unwrap(), host: host.parse().unwrap() },
+        ..job(&clock, host)
+    };
+    // The last lane of the first step is one of two that differ in their storage only.
+    let mut jobs = vec![of("a", "h0000.example")];
+    for number in 1..LANES {
+        jobs.extend(["a", "b"].map(|storage| of(storage, &format!("h{number:04}.example"))));
+    }
+    for batch in jobs.chunks(256) {
+        store.enqueue(batch).await.unwrap();
+    }
+    let storages: Vec<StorageName> = vec!["a".parse().unwrap(), "b".parse().unwrap()];
+    let mut search = Search::new(&storages, Position::default());
+    let mut seen = BTreeSet::new();
+    let path = _directory.path().join("gitsync.db");
+    let mut connection = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
+    let limits = QueueLimits::default();
+    while let Some(step) = search.step() {
+        let mut attached = Attached::new(&mut connection, &clock);
+        seen.extend(candidates(&mut attached, &step, 10_000, &limits).await.unwrap());
+        search.end_step(&mut attached, step).await.unwrap();
+    }
+    let skipped: Vec<_> =
+        jobs.iter().filter(|job| !seen.contains(&job.id)).map(|job| format!("{:?}", job.lane)).collect();
+    assert!(skipped.is_empty(), "no step looked at {skipped:?}");
+}
+
+#[tokio::test]
+async fn a_lane_behind_many_that_always_have_work_is_served() {
+    let clock = ManualClock::default();
+    let (store, _directory) = open(&clock).await;
+    let jobs: Vec<_> = (0..=LANES).map(|n| job(&clock, &format!("h{n:04}.example"))).collect();
+    for batch in jobs.chunks(256) {
+        store.enqueue(batch).await.unwrap();
+    }
+    // The most urgent job of all, and the oldest.
+    let urgent = NewJob { priority: -9, run_at: gitsync_core::Timestamp::from_micros(0), ..job(&clock, "z.example") };
+    store.enqueue(std::slice::from_ref(&urgent)).await.unwrap();
+    for _ in 0..2 * LANES {
+        let claimed = claim_some(&store, 1).await.unwrap().pop().expect("there is always work");
+        if claimed.lease.id == urgent.id {
+            return;
+        }
+        // Its host has more to do at once.
+        store.finish(&[(claimed.lease, gitsync_core::queue::JobOutcome::Done)]).await.unwrap();
+        store.enqueue(&[job(&clock, claimed.lane.host.as_str())]).await.unwrap();
+    }
+    panic!("{} claims passed the most urgent job over", 2 * LANES);
+}
+
+#[tokio::test]
 async fn a_host_gives_no_more_than_it_has_room_for_over_all_its_lanes() {
     let clock = ManualClock::default();
     let (store, _directory) = open(&clock).await;

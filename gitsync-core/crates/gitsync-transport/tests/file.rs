@@ -95,6 +95,41 @@ fn bare_and_regular_repositories_are_read() {
     assert_eq!(kind(push), ErrorKind::Unsupported);
 }
 
+/// Whoever may write below a root makes a repository there whose parts are elsewhere: git follows all of them.
+#[test]
+fn a_repository_inside_whose_parts_are_outside_is_not_read() {
+    let place = Place::new();
+    let transport = place.transport(NetOptions::default());
+    let secret = place.outside.join("bare.git");
+    let evil = |name: &str| {
+        let path = place.root.join(name);
+        fs::create_dir_all(path.join("objects/info")).unwrap();
+        fs::create_dir_all(path.join("refs")).unwrap();
+        fs::write(path.join("HEAD"), "ref: refs/heads/main\n").unwrap();
+        path
+    };
+    let linked = evil("linked-parts.git");
+    for part in ["objects", "refs"] {
+        fs::remove_dir_all(linked.join(part)).unwrap();
+    }
+    for part in ["objects", "refs", "packed-refs"] {
+        symlink(secret.join(part), linked.join(part)).unwrap();
+    }
+    let common = evil("common.git");
+    fs::write(common.join("commondir"), format!("{}\n", secret.display())).unwrap();
+    let borrowing = evil("alternates.git");
+    fs::write(borrowing.join("objects/info/alternates"), format!("{}\n", secret.join("objects").display())).unwrap();
+    fs::copy(secret.join("packed-refs"), borrowing.join("packed-refs")).unwrap();
+    let read: Vec<_> = [linked, common, borrowing]
+        .into_iter()
+        .filter(|path| {
+            let text = connect(&transport, path, &limits()).ok().and_then(|connection| listing(connection).ok());
+            text.is_some_and(|text| text.contains("refs/heads/main\n"))
+        })
+        .collect();
+    assert!(read.is_empty(), "what is outside of the roots was read through {read:?}");
+}
+
 #[test]
 fn only_what_lies_inside_the_roots_is_read() {
     let place = Place::new();
