@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use gitsync_core::backend::{InitOptions, RefEdit, RefTransaction};
+use gitsync_core::backend::{Durability, InitOptions, RefEdit, RefTransaction};
 use gitsync_core::model::{ObjectFormat, ObjectId, RefName};
 use gitsync_gix::Repository;
 use gitsync_gix::init::init;
@@ -32,7 +32,7 @@ fn nothing_is_lost_beside_pack_refs_and_update_ref() {
     let root = tempfile::tempdir().unwrap();
     let dir = root.path().to_owned();
     let head = RefName::new("refs/heads/main").unwrap();
-    init(&dir, &InitOptions { bare: true, format: ObjectFormat::Sha1, head }).unwrap();
+    init(&dir, &InitOptions { bare: true, format: ObjectFormat::Sha1, head, durability: Durability::Engine }).unwrap();
     let tree = git(&dir, &["hash-object", "-t", "tree", "-w", "/dev/null"]).1;
     let ids: Vec<ObjectId> =
         (0..2).map(|n| git(&dir, &["commit-tree", "-m", &n.to_string(), &tree]).1.parse().unwrap()).collect();
@@ -67,7 +67,8 @@ fn nothing_is_lost_beside_pack_refs_and_update_ref() {
         let new = if round % 7 == 6 { None } else { Some(ids[round % 2]) };
         let edits =
             names.iter().map(|name| RefEdit { name: RefName::new(*name).unwrap(), old: current, new }).collect();
-        let applied = apply(&Repository::open(&dir).unwrap(), &RefTransaction { edits, head: None }).unwrap();
+        let applied =
+            apply(&Repository::open(&dir).unwrap(), &RefTransaction { edits, head: None }, Durability::Engine).unwrap();
         assert!(applied.raced.is_empty());
         current = new;
         for name in names {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use gitsync_core::backend::InitOptions;
+use gitsync_core::backend::{Durability, InitOptions};
 use gitsync_core::model::{ObjectFormat, RefName};
 use gitsync_core::source::SourceUrl;
 use gitsync_core::testing::Upstream;
@@ -146,7 +146,11 @@ async fn mangled_answers_never_panic() {
         let root = tempfile::tempdir().unwrap();
         let dir = root.path().join("m.git");
         let head = RefName::new("refs/heads/main").unwrap();
-        subject.backend.init(&dir, &InitOptions { bare: true, format: ObjectFormat::Sha1, head }).await.unwrap();
+        subject
+            .backend
+            .init(&dir, &InitOptions { bare: true, format: ObjectFormat::Sha1, head, durability: Durability::Engine })
+            .await
+            .unwrap();
         for number in 0..seeds {
             seed.store(number, Ordering::Relaxed);
             let context = subject.context_within(Duration::from_secs(10));
@@ -159,6 +163,7 @@ async fn mangled_answers_never_panic() {
                         source: source.clone(),
                         wants: vec![tip],
                         max_pack_bytes: 1 << 30,
+                        durability: Durability::Engine,
                     };
                     subject.backend.fetch(&dir, &request, &context).await.map(|_| ())
                 }
@@ -203,12 +208,20 @@ async fn what_was_cut_off_is_worth_a_retry() {
             let root = tempfile::tempdir().unwrap();
             let dir = root.path().join("m.git");
             let head = RefName::new("refs/heads/main").unwrap();
-            subject.backend.init(&dir, &InitOptions { bare: true, format: ObjectFormat::Sha1, head }).await.unwrap();
+            subject
+                .backend
+                .init(
+                    &dir,
+                    &InitOptions { bare: true, format: ObjectFormat::Sha1, head, durability: Durability::Engine },
+                )
+                .await
+                .unwrap();
             let context = subject.context_within(Duration::from_secs(10));
             let request = gitsync_core::backend::FetchRequest {
                 source: source.clone(),
                 wants: vec![tip],
                 max_pack_bytes: 1 << 30,
+                durability: Durability::Engine,
             };
             let outcome = subject.backend.fetch(&dir, &request, &context).await.map(|_| ());
             if let Err(error) = outcome
