@@ -1,5 +1,6 @@
 //! The engine as an embedder has it: SQLite, gitoxide, durable in every step.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
@@ -15,20 +16,21 @@ use gitsync_store_sqlite::SqliteStore;
 use gitsync_transport::{NetOptions, NetTransport};
 use tokio::runtime::Runtime;
 
-/// A set of mirrors in a directory of their own.
+use crate::fresh;
+
+/// A set of mirrors in a directory of its own.
 pub(crate) struct Mirrors {
-    _dir: tempfile::TempDir,
     runtime: Runtime,
     gitsync: GitSync,
 }
 
 impl Mirrors {
     /// Sets up an engine that does `concurrency` tasks at once.
-    pub(crate) fn new(concurrency: usize) -> Result<Self> {
-        let dir = tempfile::tempdir()?;
+    pub(crate) fn new(scratch: &Path, concurrency: usize) -> Result<Self> {
+        let dir = fresh(scratch)?;
         let runtime = Runtime::new()?;
         let limits = QueueLimits { host_concurrency: 16, ..QueueLimits::default() };
-        let database = dir.path().join("gitsync.db");
+        let database = dir.join("gitsync.db");
         let database = runtime.block_on(SqliteStore::open(database, Arc::new(SystemClock), limits))?;
         let policy = SourcePolicy::builder().schemes([Scheme::Http]).allow_private_networks(true).build()?;
         let _guard = runtime.enter();
@@ -37,11 +39,11 @@ impl Mirrors {
             .backend(Arc::new(GixBackend::default()))
             .transport(Arc::new(NetTransport::new(policy.clone(), NetOptions::default())))
             .policy(policy)
-            .repos_dir(dir.path().join("repos"))
+            .repos_dir(dir.join("repos"))
             .options(EngineOptions { concurrency, ..EngineOptions::default() })
             .build()?;
         drop(_guard);
-        Ok(Mirrors { _dir: dir, runtime, gitsync })
+        Ok(Mirrors { runtime, gitsync })
     }
 
     /// Creates a mirror of each source and does all that is to be done.

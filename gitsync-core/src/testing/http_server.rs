@@ -5,7 +5,7 @@ mod wire;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,6 +30,8 @@ pub enum Behaviour {
     /// As `git http-backend` does.
     #[default]
     Serve,
+    /// As `git http-backend` did when the same was asked before, without running it again.
+    Remember,
     /// With a status, these headers, and nothing else.
     Status(u16, Vec<(&'static str, String)>),
     /// With a successful response of this type and content.
@@ -77,7 +79,11 @@ struct State {
     behaviours: HashMap<Endpoint, Behaviour>,
     requests: Vec<Request>,
     connections: Vec<TcpStream>,
+    remembered: HashMap<Question, Arc<Vec<u8>>>,
 }
+
+/// What tells one request from another: its target, its protocol and its body.
+type Question = (String, Option<String>, Vec<u8>);
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
@@ -171,22 +177,39 @@ fn serve(connection: &TcpStream, shared: &Shared) -> io::Result<()> {
             state.behaviours.get(&endpoint).cloned().unwrap_or_default()
         };
         match behaviour {
-            Behaviour::Serve => cgi::answer(&shared.root, &head, &request.body, connection, None)?,
+            Behaviour::Serve => cgi::answer(&shared.root, &head, &request.body, &mut &*connection, None)?,
+            Behaviour::Remember => remember(shared, &head, request.body, connection)?,
             Behaviour::Status(status, headers) => wire::write_whole(connection, status, &headers, b"")?,
             Behaviour::Body(content_type, body) => {
                 wire::write_whole(connection, 200, &[("Content-Type", content_type.to_owned())], &body)?;
             }
             Behaviour::CutAfter(bytes) => {
-                return cgi::answer(&shared.root, &head, &request.body, connection, Some(bytes));
+                return cgi::answer(&shared.root, &head, &request.body, &mut &*connection, Some(bytes));
             }
             Behaviour::StallAfter(bytes) => {
-                cgi::answer(&shared.root, &head, &request.body, connection, Some(bytes))?;
+                cgi::answer(&shared.root, &head, &request.body, &mut &*connection, Some(bytes))?;
                 return stall(shared);
             }
             Behaviour::Stall => return stall(shared),
         }
     }
     Ok(())
+}
+
+fn remember(shared: &Shared, head: &wire::Head, body: Vec<u8>, mut connection: &TcpStream) -> io::Result<()> {
+    let question = (head.target.clone(), head.headers.get("git-protocol").cloned(), body);
+    let known = shared.state().remembered.get(&question).cloned();
+    let answer = match known {
+        Some(answer) => answer,
+        None => {
+            let mut answer = Vec::new();
+            cgi::answer(&shared.root, head, &question.2, &mut answer, None)?;
+            let answer = Arc::new(answer);
+            shared.state().remembered.insert(question, Arc::clone(&answer));
+            answer
+        }
+    };
+    connection.write_all(&answer)
 }
 
 fn stall(shared: &Shared) -> io::Result<()> {

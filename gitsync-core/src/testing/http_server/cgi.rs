@@ -1,7 +1,6 @@
 //! Answers of `git http-backend`.
 
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -14,7 +13,7 @@ pub(super) fn answer(
     root: &Path,
     head: &Head,
     body: &[u8],
-    connection: &TcpStream,
+    connection: &mut dyn Write,
     limit: Option<usize>,
 ) -> io::Result<()> {
     let (path, query) = head.target.split_once('?').unwrap_or((&head.target, ""));

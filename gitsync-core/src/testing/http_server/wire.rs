@@ -74,7 +74,7 @@ pub(super) fn write_whole(
 
 /// Writes a response in chunks, and no more than `limit` bytes of its body; tells whether that was all.
 pub(super) fn write_chunked(
-    mut connection: &TcpStream,
+    connection: &mut dyn Write,
     head: &str,
     body: &mut dyn Read,
     limit: Option<usize>,
