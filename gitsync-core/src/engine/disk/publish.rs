@@ -117,8 +117,12 @@ impl Swap {
     }
 }
 
-/// Moves a directory to the trash and empties that. What cannot be removed now is left to the janitor.
-fn discard(storage: &Storage, directory: &Path) -> Result<()> {
+/// Moves a directory to the trash and empties that: at its place it is whole or not there at all. What cannot be removed
+/// now is left to the janitor.
+///
+/// # Errors
+/// Those of the file system; that nothing is there is none.
+pub fn discard(storage: &Storage, directory: &Path) -> Result<()> {
     let trash = unique_trash(storage);
     match fs::rename(directory, &trash) {
         Ok(()) => {}

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::local::Temporary;
 use super::record::Books;
 use super::sync::{as_plan_baseline, unique};
 use super::{Attempt, Done};
 use crate::backend::{Durability, Head, InitOptions, LocalRefs, RefEdit, RefTransaction, Resolved};
-use crate::engine::disk::{Manifest, Unpublished, adopt_objects, publish_new, replace_published, write_git_config};
+use crate::engine::disk::{Manifest, adopt_objects, publish_new, replace_published, write_git_config};
 use crate::engine::parts::blocking;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ObjectId, RefName};
@@ -65,16 +66,16 @@ impl Attempt {
         // Objects named by another hash function cannot be carried over.
         let before = before.filter(|before| before.format == advertised.format).unwrap_or_else(|| empty.clone());
         let plan = plan(&mapping, &recorded, &before, &advertised)?;
-        self.carry_objects_over(temporary.path(), &plan, &before).await?;
+        self.carry_objects_over(&temporary, &plan, &before).await?;
         let facts = self.object_facts(temporary.path(), &plan).await?;
         let keep = self.kept_after(temporary.path(), &plan, &facts, &before).await?;
         let head = fresh.head.clone().unwrap_or(empty.head);
         let edits = fresh.edits.into_iter().chain(keep).collect();
         let change = RefTransaction { edits, head: fresh.head };
-        self.parts.backend.update_refs(temporary.path(), change, Box::new(Unpublished)).await?;
+        self.parts.backend.update_refs(temporary.path(), change, Box::new(temporary.clone())).await?;
         self.step("references written").await?;
 
-        self.publish(temporary.path(), source, replaces).await?;
+        self.publish(temporary, source, replaces).await?;
         self.step("published").await?;
         let policy = policy_digest(Some(source), &mapping);
         let books = Books::new(&mapping, plan, facts, baseline, &advertised, &head);
@@ -82,19 +83,20 @@ impl Attempt {
     }
 
     /// Makes the clone's directory the repository.
-    async fn publish(&self, finished: &Path, source: &SourceUrl, replaces: bool) -> Result<()> {
+    async fn publish(&self, temporary: Temporary, source: &SourceUrl, replaces: bool) -> Result<()> {
         let repository = self.started.repository.id;
         let manifest = Manifest::new(repository, self.started.task.id, Some(source.clone()));
-        let (storage, finished, published) = (self.storage.clone(), finished.to_owned(), self.published.clone());
+        let (storage, published) = (self.storage.clone(), self.published.clone());
         let (source, mapping) = (source.clone(), self.mapping()?);
         let permit = self.permit().await?;
         blocking(move || {
-            write_git_config(&finished, Some((&source, &mapping)))?;
-            manifest.write(&finished)?;
+            let finished = temporary.path();
+            write_git_config(finished, Some((&source, &mapping)))?;
+            manifest.write(finished)?;
             if replaces {
-                replace_published(&permit, &storage, repository, &finished, &published)
+                replace_published(&permit, &storage, repository, finished, &published)
             } else {
-                publish_new(&permit, &finished, &published)
+                publish_new(&permit, finished, &published)
             }
         })
         .await
@@ -107,12 +109,12 @@ impl Attempt {
     }
 
     /// Takes the old repository's objects over if the clone lacks one that is to be kept.
-    async fn carry_objects_over(&self, clone: &Path, plan: &SyncPlan, before: &LocalRefs) -> Result<()> {
+    async fn carry_objects_over(&self, clone: &Temporary, plan: &SyncPlan, before: &LocalRefs) -> Result<()> {
         let kept = before.refs.iter().filter(|(name, _)| name.is_reserved()).map(|(_, id)| *id);
         let ids = unique(plan.at_risk.iter().map(|risk| risk.old).chain(kept));
-        if !self.missing(clone, &ids).await?.is_empty() && self.published.exists() {
-            let (from, to) = (self.published.clone(), clone.to_owned());
-            blocking(move || adopt_objects(&from, &to)).await?;
+        if !self.missing(clone.path(), &ids).await?.is_empty() && self.published.exists() {
+            let (from, to) = (self.published.clone(), clone.clone());
+            blocking(move || adopt_objects(&from, to.path())).await?;
         }
         Ok(())
     }

@@ -41,11 +41,12 @@ impl Attempt {
         self.step("initialized").await?;
         let manifest = Manifest::new(self.started.repository.id, self.started.task.id, None);
         let permit = self.permit().await?;
-        let (finished, published) = (temporary.path().to_owned(), self.published.clone());
+        let published = self.published.clone();
         blocking(move || {
-            write_git_config(&finished, None)?;
-            manifest.write(&finished)?;
-            publish_new(&permit, &finished, &published)
+            let finished = temporary.path();
+            write_git_config(finished, None)?;
+            manifest.write(finished)?;
+            publish_new(&permit, finished, &published)
         })
         .await
         .map_err(occupied)?;

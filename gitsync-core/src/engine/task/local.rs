@@ -2,26 +2,50 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::Attempt;
-use crate::engine::disk::{Manifest, Storage};
+use crate::backend::{Durability, PublishPermit};
+use crate::engine::disk::{Manifest, Storage, discard};
 use crate::engine::parts::blocking;
 use crate::error::Result;
 use crate::model::TaskId;
 
-/// A directory that goes when its attempt ends, unless it was published, which moves it away.
-pub(super) struct Temporary(PathBuf);
+/// A directory that goes with the last of its clones, unless it was published, which moves it away.
+///
+/// A future that is dropped leaves its threads behind. Each thread that could make the directory public, or that writes
+/// into it without being stopped, owns a clone: what is published is never being removed. An engine's thread that fetches
+/// into it may find it gone, or leave something where it was; nobody publishes that, for the next attempt has a name of its
+/// own, and the janitor removes it.
+#[derive(Clone)]
+pub(super) struct Temporary(Arc<Directory>);
 
-impl Temporary {
-    pub(super) fn path(&self) -> &Path {
-        &self.0
+struct Directory {
+    storage: Storage,
+    path: PathBuf,
+}
+
+/// The right to change a directory that nobody else knows yet.
+impl PublishPermit for Temporary {
+    fn durability(&self) -> Durability {
+        Durability::Caller
     }
 }
 
-impl Drop for Temporary {
+impl Temporary {
+    fn new(storage: Storage, path: PathBuf) -> Self {
+        Temporary(Arc::new(Directory { storage, path }))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0.path
+    }
+}
+
+impl Drop for Directory {
     fn drop(&mut self) {
         // What cannot be removed now, or after a crash, is left to the janitor.
-        let _ = fs::remove_dir_all(&self.0);
+        let _ = discard(&self.storage, &self.path);
     }
 }
 
@@ -29,9 +53,12 @@ impl Attempt {
     /// Makes this attempt's own directory, outside of what is published.
     pub(super) async fn temporary(&self) -> Result<Temporary> {
         let path = self.storage.temporary(self.started.task.id, self.started.work.fence);
-        let temporary = Temporary(path.clone());
-        blocking(move || Ok(fs::create_dir_all(path)?)).await?;
-        Ok(temporary)
+        let temporary = Temporary::new(self.storage.clone(), path);
+        blocking(move || {
+            fs::create_dir_all(temporary.path())?;
+            Ok(temporary)
+        })
+        .await
     }
 
     /// Reads what the published directory says of itself; `None` if nothing of ours is there.
@@ -59,7 +86,7 @@ pub(super) fn remove_temporaries_of(storage: &Storage, task: TaskId) -> Result<(
         let entry = entry?;
         if entry.file_name().to_string_lossy().starts_with(&prefix) {
             // What cannot be removed now is left to the janitor.
-            let _ = fs::remove_dir_all(entry.path());
+            let _ = discard(storage, &entry.path());
         }
     }
     Ok(())

@@ -1,8 +1,14 @@
 //! A process may die between any two steps: whoever comes next makes everything right.
 
+use std::fs;
+use std::io::Write;
+use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::world::{LONG_ENOUGH, World};
+use super::hooks::{PauseAt, eventually, start};
+use super::world::{LONG_ENOUGH, World, is_done};
+use crate::engine::disk::Manifest;
 use crate::state::{RepositoryStatus, TaskStatus};
 use crate::testing::DieAt;
 
@@ -152,4 +158,44 @@ async fn a_worker_that_was_only_slow_changes_nothing_any_more() {
     world.set("refs/heads/main", Some(next));
     world.sync(repository.id).await;
     world.check_books(repository.id).await;
+}
+
+/// An attempt is dropped (abandoned, outrun, its runtime gone) while its thread publishes. What is published is whole.
+#[tokio::test]
+async fn an_attempt_that_is_dropped_while_it_publishes_publishes_all_or_nothing() {
+    for (has_source, last_step) in [(true, "references written"), (false, "initialized")] {
+        let world = World::new();
+        world.upstream(3);
+        let (repository, task) = world.create("a", has_source).await;
+        let pause = PauseAt::new(last_step);
+        let engine = world.engine(Arc::clone(&pause) as _);
+        let worker = start(&engine);
+        pause.reached.notified().await;
+        // The thread reads git's configuration before it publishes, and from a pipe it reads what and when we want.
+        let temporary = world.only_temporary();
+        let config = temporary.join("config");
+        assert!(Command::new("mkfifo").arg(&config).status().unwrap().success());
+        pause.open.notify_one();
+        let mut pipe = tokio::task::spawn_blocking(move || fs::File::options().write(true).open(config).unwrap());
+        let mut pipe = tokio::select! {
+            pipe = &mut pipe => pipe.unwrap(),
+            () = tokio::time::sleep(Duration::from_secs(10)) => panic!("nobody reads the configuration"),
+        };
+        worker.abort();
+        assert!(worker.await.unwrap_err().is_cancelled());
+        // Time for everything the attempt owned to be dropped.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(temporary.join("scripted.json").exists(), "it is removed while it is published");
+        pipe.write_all(b"[include]\n\tpath = gitsync.config\n").unwrap();
+        drop(pipe);
+        eventually("the thread has ended", || world.remains("tmp") == 0).await;
+        let published = world.published(&repository);
+        assert_eq!(Manifest::read(&published).unwrap().map(|manifest| manifest.task), Some(task.id));
+        fs::remove_file(published.join("config")).unwrap();
+        recover(&world).await;
+        assert!(is_done(&world.gitsync.task(task.id).await.unwrap()));
+        if has_source {
+            world.check_books(repository.id).await;
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The engine around a scripted git engine and a database in memory.
 
 mod crashes;
+mod hooks;
 mod lifecycle;
 mod retries;
 mod schedule;

@@ -159,6 +159,14 @@ impl World {
         std::fs::read_dir(self.dir.path().join(".gitsync").join(directory)).unwrap().count()
     }
 
+    /// The one temporary directory there is.
+    pub(super) fn only_temporary(&self) -> PathBuf {
+        let entries = std::fs::read_dir(self.dir.path().join(".gitsync/tmp")).unwrap();
+        let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(paths.len(), 1, "{paths:?}");
+        paths.remove(0)
+    }
+
     /// Names and ids of all references on disk, ours too.
     pub(super) async fn refs_on_disk(&self, repository: &Repository) -> Vec<(String, ObjectId)> {
         use crate::backend::GitBackend;

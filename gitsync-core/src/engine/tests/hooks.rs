@@ -1,0 +1,59 @@
+//! Workers that stop where a test wants them to, and what somebody else does meanwhile.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use crate::engine::{EngineOptions, GitSync, StepHook};
+
+/// Stops work once at a step until it is let go: a worker that is only slow.
+#[derive(Debug)]
+pub(super) struct PauseAt {
+    step: &'static str,
+    done: AtomicBool,
+    pub(super) reached: Notify,
+    pub(super) open: Notify,
+}
+
+impl PauseAt {
+    pub(super) fn new(step: &'static str) -> Arc<Self> {
+        Arc::new(PauseAt { step, done: AtomicBool::new(false), reached: Notify::new(), open: Notify::new() })
+    }
+}
+
+#[async_trait]
+impl StepHook for PauseAt {
+    async fn reached(&self, step: &'static str) {
+        if step == self.step && !self.done.swap(true, Ordering::SeqCst) {
+            self.reached.notify_one();
+            self.open.notified().await;
+        }
+    }
+}
+
+/// Never hears of anything by itself, as a process that was stopped.
+pub(super) fn deaf() -> EngineOptions {
+    let never = Duration::from_secs(1_000_000);
+    EngineOptions { heartbeat_interval: never, cancel_poll_interval: never, ..EngineOptions::default() }
+}
+
+/// Lets a worker work beside the test until nothing is due.
+pub(super) fn start(engine: &GitSync) -> JoinHandle<()> {
+    let worker = engine.worker();
+    tokio::spawn(async move { drop(worker.run_until_idle().await) })
+}
+
+/// Waits until something is as it should be.
+pub(super) async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    for _ in 0..1000 {
+        if is_so() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("not after 10 s: {what}");
+}
