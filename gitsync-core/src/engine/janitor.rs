@@ -1,18 +1,19 @@
 //! The janitor: tidies up what crashes, retries and time leave behind.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tracing::{debug, warn};
 
-use super::disk::{Storage, replay_journal};
+use super::disk::{Storage, move_to_trash, replay_journal};
 use super::parts::{Parts, blocking};
 use super::relay::relay_outbox;
 use crate::backend::{RefEdit, RefTransaction};
 use crate::cancel::Cancellation;
 use crate::error::{ErrorKind, Result};
-use crate::model::{Cursor, PageRequest, RefName, Repository, RepositoryId, TaskId};
+use crate::model::{Cursor, PageRequest, RefName, Repository, RepositoryId, SyncTask, TaskId};
 use crate::store::{RepositoryFilter, Retention};
 
 /// How many rows or repositories one round looks at of each kind.
@@ -76,7 +77,9 @@ impl Janitor {
             for entry in fs::read_dir(storage.journals())? {
                 let Some(id) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
                 let repository = RepositoryId(id);
-                replay_journal(&storage.fence(repository).hold_for_upkeep()?, &storage, repository)?;
+                // Whoever holds the fence replays the journal first.
+                let Some(permit) = storage.fence(repository).hold_for_upkeep()? else { continue };
+                replay_journal(&permit, &storage, repository)?;
                 count += 1;
             }
             Ok(count)
@@ -93,35 +96,38 @@ impl Janitor {
         .await?;
         let mut count = 0;
         for path in entries {
-            if self.is_stale(&path).await? {
-                count += 1;
-                blocking(move || Ok(remove_tree(&path)?)).await?;
-            }
+            count += usize::from(self.trash_if_stale(storage, path).await?);
         }
         Ok(count)
     }
 
-    /// Tells whether the attempt that made a temporary directory has ended: its task has, or a later attempt has begun.
-    async fn is_stale(&self, path: &std::path::Path) -> Result<bool> {
+    /// Moves a temporary directory to the trash if the attempt that made it can publish no more: a later one has begun on
+    /// disk, or its task has ended. That is found out and done while the fence is held, so nobody is publishing it.
+    async fn trash_if_stale(&self, storage: &Storage, path: PathBuf) -> Result<bool> {
+        let storage = storage.clone();
+        let Some((task, fence)) = self.attempt_of(&path).await? else {
+            let retention = self.parts.options.temporary_retention;
+            return blocking(move || trash_if(age_of(&path) >= Some(retention), &storage, &path)).await;
+        };
+        blocking(move || {
+            let Some(permit) = storage.fence(task.repository).hold_for_upkeep()? else { return Ok(false) };
+            let is_outrun = permit.number().is_some_and(|number| number > fence);
+            trash_if(is_outrun || task.status.is_terminal(), &storage, &path)
+        })
+        .await
+    }
+
+    /// Returns the task that made a temporary directory, and the fence it had; `None` if nobody knows it any more.
+    async fn attempt_of(&self, path: &Path) -> Result<Option<(SyncTask, i64)>> {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let attempt = name
             .rsplit_once('-')
             .and_then(|(task, fence)| Some((task.parse::<TaskId>().ok()?, fence.parse::<i64>().ok()?)));
-        let Some((task, fence)) = attempt else {
-            let age = fs::metadata(path).and_then(|metadata| metadata.modified()).ok().and_then(|at| at.elapsed().ok());
-            return Ok(age.is_some_and(|age| age >= self.parts.options.temporary_retention));
-        };
-        let current = async {
-            let task = self.parts.store.task(task).await?;
-            let repository = self.parts.store.repository(task.repository).await?;
-            Ok((task.status.is_terminal(), repository.fence))
-        };
-        match current.await {
-            Ok((is_terminal, current)) => Ok(is_terminal || current > fence),
-            Err(error) => match crate::Error::kind(&error) {
-                ErrorKind::NotFound => Ok(true),
-                _ => Err(error),
-            },
+        let Some((task, fence)) = attempt else { return Ok(None) };
+        match self.parts.store.task(task).await {
+            Ok(task) => Ok(Some((task, fence))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -155,7 +161,7 @@ impl Janitor {
         }
         let count = edits.len();
         let fence = storage.fence(repository.id);
-        let permit = blocking(move || fence.hold_for_upkeep()).await?;
+        let Some(permit) = blocking(move || fence.hold_for_upkeep()).await? else { return Ok(0) };
         let change = RefTransaction { edits, head: None };
         self.parts.backend.update_refs(&published, change, Box::new(permit)).await?;
         Ok(count)
@@ -181,8 +187,19 @@ async fn empty_trash(trash: PathBuf) -> Result<usize> {
     .await
 }
 
+fn trash_if(is_stale: bool, storage: &Storage, path: &Path) -> Result<bool> {
+    if is_stale {
+        move_to_trash(storage, path)?;
+    }
+    Ok(is_stale)
+}
+
+fn age_of(path: &Path) -> Option<Duration> {
+    fs::metadata(path).and_then(|metadata| metadata.modified()).ok()?.elapsed().ok()
+}
+
 /// Removes a directory with all that is in it; somebody else may be doing the same.
-fn remove_tree(path: &std::path::Path) -> std::io::Result<()> {
+fn remove_tree(path: &Path) -> std::io::Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         result => result,

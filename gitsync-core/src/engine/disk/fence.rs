@@ -30,9 +30,17 @@ pub struct DiskFence {
 #[derive(Debug)]
 pub struct FenceGuard {
     _locked: File,
+    number: Option<i64>,
 }
 
 impl PublishPermit for FenceGuard {}
+
+impl FenceGuard {
+    /// Returns the number on disk, which does not change while the lock is held: attempts below it publish nothing more.
+    pub fn number(&self) -> Option<i64> {
+        self.number
+    }
+}
 
 /// The right to change a directory that nobody else knows yet.
 #[derive(Clone, Copy, Debug)]
@@ -77,15 +85,17 @@ impl DiskFence {
         if found != Some(number) {
             return Err(outrun(number, found));
         }
-        Ok(FenceGuard { _locked: file })
+        Ok(FenceGuard { _locked: file, number: found })
     }
 
-    /// Takes the lock whatever the number is: the right to tidy up, while nobody publishes.
+    /// Takes the lock whatever the number is, the right to tidy up while nobody publishes; `None` if somebody does.
     ///
     /// # Errors
-    /// [`ErrorKind::Unavailable`] if somebody holds the lock for more than 30 s.
-    pub fn hold_for_upkeep(&self) -> Result<FenceGuard> {
-        Ok(FenceGuard { _locked: self.lock()? })
+    /// Those of the file system.
+    pub fn hold_for_upkeep(&self) -> Result<Option<FenceGuard>> {
+        let Some(mut file) = self.try_lock()? else { return Ok(None) };
+        let number = read_number(&mut file)?;
+        Ok(Some(FenceGuard { _locked: file, number }))
     }
 
     /// Removes the fence with its repository. The guard proves that the caller may.
@@ -101,13 +111,8 @@ impl DiskFence {
     fn lock(&self) -> Result<File> {
         let give_up_at = Instant::now() + LOCK_PATIENCE;
         loop {
-            let file = File::options().read(true).write(true).create(true).truncate(false).open(&self.path)?;
-            match file.try_lock() {
-                // Locked, but perhaps a file that was removed while we waited: then the fence is another one.
-                Ok(()) if self.is_at_path(&file)? => return Ok(file),
-                Ok(()) => continue,
-                Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(error)) => return Err(error.into()),
+            if let Some(file) = self.try_lock()? {
+                return Ok(file);
             }
             if Instant::now() >= give_up_at {
                 return Err(Error::new(ErrorKind::Unavailable, "another worker is busy with the repository's files")
@@ -115,6 +120,19 @@ impl DiskFence {
                     .hint("it is tried again; if it stays so, look for a hanging process that has this file open"));
             }
             thread::sleep(LOCK_RETRY);
+        }
+    }
+
+    fn try_lock(&self) -> Result<Option<File>> {
+        loop {
+            let file = File::options().read(true).write(true).create(true).truncate(false).open(&self.path)?;
+            match file.try_lock() {
+                // Locked, but perhaps a file that somebody removed meanwhile: then the fence is another one.
+                Ok(()) if self.is_at_path(&file)? => return Ok(Some(file)),
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(error.into()),
+            }
         }
     }
 

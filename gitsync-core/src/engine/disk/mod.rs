@@ -25,4 +25,4 @@ pub use git_config::write_git_config;
 pub use layout::Storage;
 pub use locks::remove_stale_locks;
 pub use manifest::Manifest;
-pub use publish::{discard, publish_new, remove_published, replace_published, replay_journal};
+pub use publish::{discard, move_to_trash, publish_new, remove_published, replace_published, replay_journal};

@@ -117,21 +117,31 @@ impl Swap {
     }
 }
 
-/// Moves a directory to the trash and empties that: at its place it is whole or not there at all. What cannot be removed
-/// now is left to the janitor.
+/// Moves a directory to the trash and empties that. What cannot be removed now is left to the janitor.
 ///
 /// # Errors
 /// Those of the file system; that nothing is there is none.
 pub fn discard(storage: &Storage, directory: &Path) -> Result<()> {
+    if let Some(trash) = move_to_trash(storage, directory)? {
+        let _ = fs::remove_dir_all(&trash);
+    }
+    Ok(())
+}
+
+/// Moves a directory to the trash, where the janitor empties it: at its place it is whole or not there at all. Tells where
+/// it is now, if it was there.
+///
+/// # Errors
+/// Those of the file system.
+pub fn move_to_trash(storage: &Storage, directory: &Path) -> Result<Option<PathBuf>> {
     let trash = unique_trash(storage);
     match fs::rename(directory, &trash) {
         Ok(()) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.into()),
     }
     sync_parent(directory)?;
-    let _ = fs::remove_dir_all(&trash);
-    Ok(())
+    Ok(Some(trash))
 }
 
 fn unique_trash(storage: &Storage) -> PathBuf {

@@ -1,8 +1,14 @@
 //! Requests, deletions and what callers do wrong.
 
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::hooks::{PauseAt, deaf, start};
 use super::world::{World, is_done};
-use crate::engine::CreateRepository;
+use crate::engine::{CreateRepository, EngineOptions, NoSteps};
 use crate::error::ErrorKind;
+use crate::model::TaskId;
 use crate::source::SourceUrl;
 use crate::state::RepositoryStatus;
 
@@ -102,4 +108,56 @@ async fn kept_tips_go_after_their_retention() {
     world.gitsync.janitor().round().await;
     assert!(world.kept_on_disk(&repository).await.is_empty());
     world.check_books(repository.id).await;
+}
+
+/// A clone goes on while everybody believes that it has ended, as far as the database knows.
+#[tokio::test]
+async fn the_janitor_leaves_temporary_directories_alone_that_may_still_be_published() {
+    let world = World::new();
+    world.upstream(2);
+    let (repository, task) = world.create("a", true).await;
+    let pause = PauseAt::new("fetched");
+    let engine = world.engine_with(Arc::clone(&pause) as _, deaf());
+    let worker = start(&engine);
+    pause.reached.notified().await;
+    let temporary = world.only_temporary();
+    world.gitsync.janitor().round().await;
+    assert!(temporary.exists(), "it is at work");
+    // The next attempt has begun by its row only, or waits behind a deletion: the fence on disk is still the first one's.
+    world.gitsync.delete_repository(repository.id).await.unwrap();
+    world.gitsync.janitor().round().await;
+    assert!(temporary.exists(), "it is at work for a repository that is being deleted");
+
+    let outrun = temporary.with_file_name(format!("{}-0", task.id));
+    fs::create_dir(&outrun).unwrap();
+    world.gitsync.janitor().round().await;
+    assert_eq!((outrun.exists(), temporary.exists()), (false, true), "only what a later attempt has outrun goes");
+    pause.open.notify_one();
+    worker.await.unwrap();
+}
+
+#[tokio::test]
+async fn the_janitor_removes_temporary_directories_of_what_has_ended_unless_it_is_being_published() {
+    let world = World::new();
+    world.upstream(2);
+    let repository = world.mirror().await;
+    let task = world.sync(repository.id).await;
+    let leave = |name: String| {
+        let path = world.storage().temporaries().join(name);
+        fs::create_dir(&path).unwrap();
+        path
+    };
+    let ended = leave(format!("{}-99", task.id));
+    let (unknown, strange) = (leave(format!("{}-1", TaskId::generate())), leave("strange".into()));
+    let publishing = world.storage().fence(repository.id).hold_for_upkeep().unwrap().unwrap();
+    world.gitsync.janitor().round().await;
+    assert!(ended.exists(), "somebody holds the fence");
+    drop(publishing);
+    world.gitsync.janitor().round().await;
+    assert!(!ended.exists());
+    assert!(unknown.exists() && strange.exists(), "perhaps somebody else's, and young");
+
+    let options = EngineOptions { temporary_retention: Duration::ZERO, ..EngineOptions::default() };
+    world.engine_with(Arc::new(NoSteps), options).janitor().round().await;
+    assert_eq!((world.remains("tmp"), world.remains("trash")), (0, 0));
 }

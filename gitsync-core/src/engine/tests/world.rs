@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backend::Head;
+use crate::engine::disk::Storage;
 use crate::engine::{CreateRepository, EngineOptions, GitSync, NoSteps, StepHook};
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::{MemoryQueue, MemoryStore, ScriptedBackend};
@@ -159,9 +160,13 @@ impl World {
         std::fs::read_dir(self.dir.path().join(".gitsync").join(directory)).unwrap().count()
     }
 
+    pub(super) fn storage(&self) -> Storage {
+        Storage::open("default".parse().unwrap(), self.dir.path()).unwrap()
+    }
+
     /// The one temporary directory there is.
     pub(super) fn only_temporary(&self) -> PathBuf {
-        let entries = std::fs::read_dir(self.dir.path().join(".gitsync/tmp")).unwrap();
+        let entries = std::fs::read_dir(self.storage().temporaries()).unwrap();
         let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
         assert_eq!(paths.len(), 1, "{paths:?}");
         paths.remove(0)
