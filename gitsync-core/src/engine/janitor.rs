@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tracing::{debug, warn};
 
-use super::disk::{Storage, move_to_trash, replay_journal};
+use super::disk::{Occupant, Storage, move_to_trash, replay_journal};
 use super::parts::{Parts, blocking};
 use super::relay::relay_outbox;
 use crate::backend::{RefEdit, RefTransaction};
@@ -149,6 +149,10 @@ impl Janitor {
         let Ok(storage) = self.parts.storage(&repository.storage) else { return Ok(0) };
         let organisation = self.parts.store.organisation(repository.organisation).await?;
         let published = storage.published(repository, &organisation.slug);
+        let (path, id) = (published.clone(), repository.id);
+        if !matches!(blocking(move || Occupant::of(&path, id)).await?, Occupant::Own(_)) {
+            return Ok(0);
+        }
         let refs = match self.parts.backend.read_refs(&published).await {
             Ok(local) => local.refs,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),

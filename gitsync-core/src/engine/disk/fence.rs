@@ -20,7 +20,8 @@ const LOCK_RETRY: Duration = Duration::from_millis(10);
 /// The fence of one repository.
 ///
 /// A task raises it to the number its start was given before it reads anything, and takes the lock and compares again
-/// before everything it publishes. A worker that was outrun finds a higher number and changes nothing.
+/// before everything it publishes. A worker that was outrun finds a higher number and changes nothing. The file stays when
+/// its repository goes, since ids are not given twice: a worker that wakes up after the deletion finds its end there.
 #[derive(Clone, Debug)]
 pub struct DiskFence {
     path: PathBuf,
@@ -96,16 +97,6 @@ impl DiskFence {
         let Some(mut file) = self.try_lock()? else { return Ok(None) };
         let number = read_number(&mut file)?;
         Ok(Some(FenceGuard { _locked: file, number }))
-    }
-
-    /// Removes the fence with its repository. The guard proves that the caller may.
-    ///
-    /// # Errors
-    /// Those of the file system.
-    pub fn remove(&self, guard: FenceGuard) -> Result<()> {
-        fs::remove_file(&self.path)?;
-        drop(guard);
-        sync_parent(&self.path)
     }
 
     fn lock(&self) -> Result<File> {
@@ -198,11 +189,19 @@ mod tests {
     }
 
     #[test]
-    fn a_fence_that_was_removed_begins_anew() {
+    fn upkeep_waits_for_nobody_and_sees_the_number() {
         let (_dir, fence) = fence();
         fence.raise(3).unwrap();
-        let guard = fence.hold(3).unwrap();
-        fence.remove(guard).unwrap();
+        let guard = fence.hold_for_upkeep().unwrap().unwrap();
+        assert_eq!(guard.number(), Some(3));
+        assert!(fence.hold_for_upkeep().unwrap().is_none());
+    }
+
+    #[test]
+    fn a_fence_that_somebody_removed_is_nobodys_right() {
+        let (_dir, fence) = fence();
+        fence.raise(3).unwrap();
+        fs::remove_file(&fence.path).unwrap();
         assert_eq!(fence.hold(3).unwrap_err().kind(), ErrorKind::LeaseLost);
         fence.raise(4).unwrap();
         assert!(fence.hold(4).is_ok());

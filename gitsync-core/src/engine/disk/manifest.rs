@@ -1,7 +1,7 @@
 //! The file that says whose a published directory is.
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -42,7 +42,9 @@ impl Manifest {
     pub fn read(directory: &Path) -> Result<Option<Manifest>> {
         let bytes = match fs::read(git_directory(directory).join(FILE_NAME)) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(None);
+            }
             Err(error) => return Err(error.into()),
         };
         serde_json::from_slice(&bytes).map(Some).map_err(|error| {
@@ -69,6 +71,56 @@ impl Manifest {
     }
 }
 
+/// Whose the directory is that is where a repository is published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Occupant {
+    /// There is nothing.
+    Nobody,
+    /// The repository's own.
+    Own(Manifest),
+    /// One that says of itself that it is another repository's.
+    Other(RepositoryId),
+    /// One without a manifest, which gitsync did not make, or which lost it.
+    Unmarked,
+    /// One with a manifest that cannot be understood: the repository's own, by its place, but damaged.
+    Damaged,
+}
+
+impl Occupant {
+    /// Finds out whose the directory is that is where `repository` is published.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn of(published: &Path, repository: RepositoryId) -> Result<Occupant> {
+        match Manifest::read(published) {
+            Ok(Some(manifest)) if manifest.repository == repository => Ok(Occupant::Own(manifest)),
+            Ok(Some(manifest)) => Ok(Occupant::Other(manifest.repository)),
+            Ok(None) if fs::symlink_metadata(published).is_ok() => Ok(Occupant::Unmarked),
+            Ok(None) => Ok(Occupant::Nobody),
+            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(Occupant::Damaged),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Says why nothing is published here, or nothing is changed.
+    pub fn in_the_way(&self, published: &Path) -> Error {
+        let error = match self {
+            Occupant::Other(other) => {
+                Error::new(ErrorKind::AlreadyExists, "another repository's files are where this one is published")
+                    .with("other", other)
+                    .hint("they are never replaced: move the directory away")
+            }
+            Occupant::Damaged => Error::new(ErrorKind::Corrupt, "the repository's gitsync.json cannot be understood")
+                .hint("migrate with force to clone the repository anew"),
+            Occupant::Nobody | Occupant::Own(_) | Occupant::Unmarked => {
+                Error::new(ErrorKind::AlreadyExists, "something is where the repository is to be published")
+                    .hint("move it away")
+            }
+        };
+        error.with("path", published.display())
+    }
+}
+
 /// Returns the git directory of a repository: `.git` below a working tree, else the directory itself.
 pub(super) fn git_directory(directory: &Path) -> std::path::PathBuf {
     let below = directory.join(".git");
@@ -78,6 +130,25 @@ pub(super) fn git_directory(directory: &Path) -> std::path::PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_belongs_to_whom_its_manifest_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let whose = |name: &str| Occupant::of(&dir.path().join(name), RepositoryId(1)).unwrap();
+        assert_eq!(whose("repository"), Occupant::Nobody);
+        let published = dir.path().join("repository");
+        fs::create_dir(&published).unwrap();
+        assert_eq!(whose("repository"), Occupant::Unmarked);
+        Manifest::new(RepositoryId(2), TaskId::generate(), None).write(&published).unwrap();
+        assert_eq!(whose("repository"), Occupant::Other(RepositoryId(2)));
+        let own = Manifest::new(RepositoryId(1), TaskId::generate(), None);
+        own.write(&published).unwrap();
+        assert_eq!(whose("repository"), Occupant::Own(own));
+        fs::write(published.join(FILE_NAME), "{").unwrap();
+        assert_eq!(whose("repository"), Occupant::Damaged);
+        fs::write(dir.path().join("file"), "").unwrap();
+        assert_eq!(whose("file"), Occupant::Unmarked);
+    }
 
     #[test]
     fn a_manifest_is_read_as_it_was_written_and_absence_is_no_error() {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! {storage root}/{organisation}/{repository}     what is published
-//! {storage root}/.gitsync/fence/{repository id}  who may publish
+//! {storage root}/.gitsync/fence/{repository id}  who may publish; stays for ever
 //! {storage root}/.gitsync/tmp/{task}-{fence}     clones in the making
 //! {storage root}/.gitsync/journal/{repository}   swaps that take two renames
 //! {storage root}/.gitsync/trash/{unique name}    what is being removed
@@ -24,5 +24,5 @@ pub use fence::{DiskFence, FenceGuard, Unpublished};
 pub use git_config::write_git_config;
 pub use layout::Storage;
 pub use locks::remove_stale_locks;
-pub use manifest::Manifest;
+pub use manifest::{Manifest, Occupant};
 pub use publish::{discard, move_to_trash, publish_new, remove_published, replace_published, replay_journal};

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::fence::FenceGuard;
 use super::layout::Storage;
+use super::manifest::Occupant;
 use super::sync::{sync_parent, sync_tree};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::RepositoryId;
@@ -30,6 +31,9 @@ pub fn publish_new(_permit: &FenceGuard, finished: &Path, published: &Path) -> R
 
 /// Publishes a finished directory in place of another, which goes to the trash. There is no moment without a repository
 /// where the system can exchange two names; elsewhere a journal makes the two renames as good as one.
+///
+/// # Errors
+/// [`ErrorKind::AlreadyExists`] if another repository's directory is there; those of the file system.
 pub fn replace_published(
     _permit: &FenceGuard,
     storage: &Storage,
@@ -37,6 +41,10 @@ pub fn replace_published(
     finished: &Path,
     published: &Path,
 ) -> Result<()> {
+    let occupant = Occupant::of(published, repository)?;
+    if matches!(occupant, Occupant::Other(_)) {
+        return Err(occupant.in_the_way(published));
+    }
     sync_tree(finished)?;
     match renameat_with(CWD, finished, CWD, published, RenameFlags::EXCHANGE) {
         Ok(()) => {
@@ -51,9 +59,22 @@ pub fn replace_published(
     }
 }
 
-/// Takes a published directory away. Afterwards nothing is there, whether or not something was before.
-pub fn remove_published(_permit: &FenceGuard, storage: &Storage, published: &Path) -> Result<()> {
-    discard(storage, published)?;
+/// Takes the directory of a repository away, and tells whether nothing is left at its place. A directory that is not the
+/// repository's, by its manifest or for want of one, is left alone.
+///
+/// # Errors
+/// Those of the file system.
+pub fn remove_published(
+    _permit: &FenceGuard,
+    storage: &Storage,
+    repository: RepositoryId,
+    published: &Path,
+) -> Result<bool> {
+    match Occupant::of(published, repository)? {
+        Occupant::Own(_) | Occupant::Damaged => discard(storage, published)?,
+        Occupant::Nobody => {}
+        Occupant::Other(_) | Occupant::Unmarked => return Ok(false),
+    }
     // The organisation's directory goes with its last repository; it is not empty otherwise, and stays.
     if let Some(organisation) = published.parent()
         && organisation != storage.root()
@@ -61,7 +82,7 @@ pub fn remove_published(_permit: &FenceGuard, storage: &Storage, published: &Pat
     {
         sync_parent(organisation)?;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Ends a swap that a crash interrupted, if there was one. To be called by whoever holds the fence, before anything else.
@@ -151,10 +172,7 @@ fn unique_trash(storage: &Storage) -> PathBuf {
 fn rename_exclusively(from: &Path, to: &Path) -> Result<()> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Ok(()) => Ok(()),
-        Err(Errno::EXIST | Errno::NOTEMPTY) => {
-            Err(Error::new(ErrorKind::AlreadyExists, "something is where the repository is to be published")
-                .with("path", to.display()))
-        }
+        Err(Errno::EXIST | Errno::NOTEMPTY) => Err(Occupant::Unmarked.in_the_way(to)),
         // Without the flag, a rename onto a directory fails unless that is empty: nothing is lost either way.
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(fs::rename(from, to)?),
         Err(errno) => Err(std::io::Error::from(errno).into()),
@@ -164,6 +182,8 @@ fn rename_exclusively(from: &Path, to: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::disk::Manifest;
+    use crate::model::TaskId;
 
     struct Disk {
         _dir: tempfile::TempDir,
@@ -185,8 +205,13 @@ mod tests {
     }
 
     fn make(storage: &Storage, name: &str) -> PathBuf {
+        make_for(REPOSITORY, storage, name)
+    }
+
+    fn make_for(repository: RepositoryId, storage: &Storage, name: &str) -> PathBuf {
         let directory = storage.temporaries().join(name);
         fs::create_dir_all(directory.join("objects")).unwrap();
+        Manifest::new(repository, TaskId::generate(), None).write(&directory).unwrap();
         fs::write(directory.join("name"), name).unwrap();
         directory
     }
@@ -265,8 +290,24 @@ mod tests {
     fn a_removed_repository_takes_its_empty_organisation_along() {
         let disk = disk();
         publish_new(&disk.guard, &make(&disk.storage, "one"), &disk.published).unwrap();
-        remove_published(&disk.guard, &disk.storage, &disk.published).unwrap();
+        assert!(remove_published(&disk.guard, &disk.storage, REPOSITORY, &disk.published).unwrap());
         assert!(!disk.published.parent().unwrap().exists());
-        remove_published(&disk.guard, &disk.storage, &disk.published).unwrap();
+        assert!(remove_published(&disk.guard, &disk.storage, REPOSITORY, &disk.published).unwrap());
+    }
+
+    #[test]
+    fn what_is_another_repositorys_is_neither_removed_nor_replaced() {
+        let disk = disk();
+        let other = make_for(RepositoryId(2), &disk.storage, "other");
+        publish_new(&disk.guard, &other, &disk.published).unwrap();
+        assert!(!remove_published(&disk.guard, &disk.storage, REPOSITORY, &disk.published).unwrap());
+        let ours = make(&disk.storage, "ours");
+        let refused = replace_published(&disk.guard, &disk.storage, REPOSITORY, &ours, &disk.published);
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::AlreadyExists);
+        assert_eq!((name_in(&disk.published), name_in(&ours)), ("other".into(), "ours".into()));
+
+        fs::remove_file(disk.published.join("gitsync.json")).unwrap();
+        assert!(!remove_published(&disk.guard, &disk.storage, REPOSITORY, &disk.published).unwrap());
+        assert_eq!(name_in(&disk.published), "other", "without a manifest it may be anybody's");
     }
 }

@@ -8,7 +8,7 @@ use super::record::Books;
 use super::sync::{as_plan_baseline, unique};
 use super::{Attempt, Done};
 use crate::backend::{Durability, Head, InitOptions, LocalRefs, RefEdit, RefTransaction, Resolved};
-use crate::engine::disk::{Manifest, adopt_objects, publish_new, replace_published, write_git_config};
+use crate::engine::disk::{Manifest, Occupant, adopt_objects, publish_new, replace_published, write_git_config};
 use crate::engine::parts::blocking;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ObjectId, RefName};
@@ -36,9 +36,9 @@ impl Attempt {
     /// one carries over every old tip that the new clone does not have.
     pub(super) async fn clone_from(&self, source: &SourceUrl) -> Result<Done> {
         let mapping = self.mapping()?;
+        let replaces = self.replaces().await?;
         let upstream = self.list(source).await?;
         let advertised = upstream.advertised;
-        let replaces = self.manifest().await?.is_some();
 
         let initial = match &advertised.head {
             Some(Head::Branch(name)) if !name.is_reserved() => name.clone(),
@@ -80,6 +80,15 @@ impl Attempt {
         let policy = policy_digest(Some(source), &mapping);
         let books = Books::new(&mapping, plan, facts, baseline, &advertised, &head);
         self.record(Books { full: true, policy, source: Some(source.clone()), ..books }).await
+    }
+
+    /// Tells whether the clone takes the place of what is there.
+    async fn replaces(&self) -> Result<bool> {
+        match self.occupant().await? {
+            Occupant::Nobody => Ok(false),
+            Occupant::Own(_) => Ok(true),
+            other => Err(other.in_the_way(&self.published)),
+        }
     }
 
     /// Makes the clone's directory the repository.

@@ -1,27 +1,24 @@
-//! Removing a repository: its files, then its rows, then its fence.
+//! Removing a repository: its files, then its rows. Its fence stays, for workers that were outrun.
 
 use super::{Attempt, Done};
 use crate::engine::disk::remove_published;
 use crate::engine::parts::blocking;
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 
 impl Attempt {
     pub(super) async fn delete(&self) -> Result<Done> {
         self.progress.phase("deleting");
         let permit = self.permit().await?;
         let (storage, published) = (self.storage.clone(), self.published.clone());
-        blocking(move || remove_published(&permit, &storage, &published)).await?;
+        let repository = self.started.repository.id;
+        let is_gone = blocking(move || remove_published(&permit, &storage, repository, &published)).await?;
+        if !is_gone {
+            tracing::warn!(path = %self.published.display(), %repository, "not the repository's directory: left alone");
+        }
         self.step("removed").await?;
         self.parts.store.purge_repository(self.started.work).await?;
-        // The fence goes last: a worker that was outrun finds it higher, or finds the repository's rows gone.
-        let fence = self.fence.clone();
-        let number = self.started.work.fence;
-        blocking(move || match fence.hold(number) {
-            Ok(permit) => fence.remove(permit),
-            Err(error) if error.kind() == ErrorKind::LeaseLost => Ok(()),
-            Err(error) => Err(error),
-        })
-        .await?;
+        // There is no row any more that could say that this attempt is to stop.
+        self.parts.steps.reached("purged").await;
         Ok(Done::Purged)
     }
 }

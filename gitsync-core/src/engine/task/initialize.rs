@@ -4,7 +4,7 @@ use super::{Attempt, Done};
 use crate::backend::{Durability, InitOptions};
 use crate::engine::disk::{Manifest, publish_new, write_git_config};
 use crate::engine::parts::blocking;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::model::{Layout, ObjectFormat, RefName};
 use crate::rules::Completion;
 use crate::store::Recording;
@@ -48,16 +48,7 @@ impl Attempt {
             manifest.write(finished)?;
             publish_new(&permit, finished, &published)
         })
-        .await
-        .map_err(occupied)?;
+        .await?;
         self.step("published").await
-    }
-}
-
-/// Says what to do about a directory in the way: gitsync did not make it, so it is not gitsync's to remove.
-fn occupied(error: Error) -> Error {
-    match error.kind() {
-        ErrorKind::AlreadyExists => error.hint("move the directory away, or migrate with force to replace it"),
-        _ => error,
     }
 }

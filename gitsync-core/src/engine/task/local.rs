@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Attempt;
 use crate::backend::{Durability, PublishPermit};
-use crate::engine::disk::{Manifest, Storage, discard};
+use crate::engine::disk::{Manifest, Occupant, Storage, discard};
 use crate::engine::parts::blocking;
 use crate::error::Result;
 use crate::model::TaskId;
@@ -61,10 +61,23 @@ impl Attempt {
         .await
     }
 
-    /// Reads what the published directory says of itself; `None` if nothing of ours is there.
+    /// Finds out whose the directory is that is where the repository is published.
+    pub(super) async fn occupant(&self) -> Result<Occupant> {
+        let (published, repository) = (self.published.clone(), self.started.repository.id);
+        blocking(move || Occupant::of(&published, repository)).await
+    }
+
+    /// Returns what the published directory says of itself; `None` if nothing of ours is there.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) if it cannot be understood,
+    /// [`ErrorKind::AlreadyExists`](crate::ErrorKind::AlreadyExists) if the directory is another repository's.
     pub(super) async fn manifest(&self) -> Result<Option<Manifest>> {
-        let published = self.published.clone();
-        blocking(move || Manifest::read(&published)).await
+        match self.occupant().await? {
+            Occupant::Own(manifest) => Ok(Some(manifest)),
+            Occupant::Nobody | Occupant::Unmarked => Ok(None),
+            other @ (Occupant::Other(_) | Occupant::Damaged) => Err(other.in_the_way(&self.published)),
+        }
     }
 
     /// Tells whether an earlier attempt at this task got as far as publishing.

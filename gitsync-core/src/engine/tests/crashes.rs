@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::hooks::{PauseAt, eventually, start};
+use super::hooks::{PauseAt, deaf, eventually, start};
 use super::world::{LONG_ENOUGH, World, is_done};
 use crate::engine::disk::Manifest;
 use crate::state::{RepositoryStatus, TaskStatus};
@@ -118,6 +118,29 @@ async fn a_deletion_that_dies_anywhere_is_finished() {
         if !died {
             return;
         }
+    }
+}
+
+/// A worker is stopped right after it has begun a deletion. Another one does it, the name is used again.
+#[tokio::test]
+async fn a_deletion_that_was_outrun_does_not_take_the_next_repository_of_that_name() {
+    for step in ["started", "taken over", "removed"] {
+        let world = World::new();
+        world.upstream(3);
+        let repository = world.mirror().await;
+        world.gitsync.delete_repository(repository.id).await.unwrap();
+        let pause = PauseAt::new(step);
+        let engine = world.engine_with(Arc::clone(&pause) as _, deaf());
+        let zombie = start(&engine);
+        pause.reached.notified().await;
+        world.clock.advance(LONG_ENOUGH);
+        world.work().await;
+        let again = world.mirror().await;
+        assert_ne!(again.id, repository.id);
+        pause.open.notify_one();
+        tokio::time::timeout(Duration::from_secs(5), zombie).await.ok();
+        assert!(world.published(&again).exists(), "the new repository's files are gone");
+        world.check_books(again.id).await;
     }
 }
 

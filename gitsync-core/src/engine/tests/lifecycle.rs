@@ -70,11 +70,52 @@ async fn a_deleted_repository_leaves_neither_rows_nor_files_and_its_name_is_free
     assert!(world.published(&repository).exists(), "the files go with the task");
     world.work().await;
     assert!(!world.published(&repository).exists());
-    assert_eq!((world.remains("trash"), world.remains("fence"), world.remains("tmp")), (0, 0, 0));
+    assert_eq!((world.remains("trash"), world.remains("tmp")), (0, 0));
+    assert_eq!(world.remains("fence"), 1, "for workers that were outrun: ids are not given twice");
     assert!(is_done(&world.gitsync.task(task.id).await.unwrap()));
     let again = world.mirror().await;
     assert_ne!(again.id, repository.id);
     world.check_books(again.id).await;
+}
+
+#[tokio::test]
+async fn a_directory_in_the_way_survives_the_deletion_of_the_repository_that_failed() {
+    let world = World::new();
+    let (repository, _) = world.create("a", false).await;
+    fs::create_dir_all(world.published(&repository)).unwrap();
+    fs::write(world.published(&repository).join("mine"), "x").unwrap();
+    world.work().await;
+    let task = world.gitsync.delete_repository(repository.id).await.unwrap();
+    world.work().await;
+    assert!(world.published(&repository).join("mine").exists(), "gitsync did not make it");
+    assert!(is_done(&world.gitsync.task(task.id).await.unwrap()));
+}
+
+#[tokio::test]
+async fn the_files_of_another_repository_are_never_touched() {
+    let world = World::new();
+    world.upstream(2);
+    let other = world.mirror().await;
+    let (repository, first) = world.create("a", true).await;
+    // Somebody has moved directories about.
+    fs::rename(world.published(&other), world.published(&repository)).unwrap();
+    let there = world.refs_on_disk(&repository).await;
+    world.work().await;
+    assert_eq!(world.gitsync.task(first.id).await.unwrap().error.unwrap().kind, ErrorKind::AlreadyExists);
+    for force in [false, true] {
+        let task = world.gitsync.migrate(repository.id, None, force).await.unwrap();
+        world.work().await;
+        let error = world.gitsync.task(task.id).await.unwrap().error.unwrap();
+        assert_eq!(error.kind, ErrorKind::AlreadyExists);
+        assert!(error.message.contains("never replaced"), "{}", error.message);
+    }
+    world.set("refs/heads/main", None);
+    let task = world.sync(repository.id).await;
+    assert_eq!(task.error.unwrap().kind, ErrorKind::AlreadyExists);
+    let task = world.gitsync.delete_repository(repository.id).await.unwrap();
+    world.work().await;
+    assert!(is_done(&world.gitsync.task(task.id).await.unwrap()));
+    assert_eq!(world.refs_on_disk(&repository).await, there);
 }
 
 #[tokio::test]
