@@ -1,13 +1,14 @@
 //! The janitor: tidies up what crashes, retries and time leave behind.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tracing::{debug, warn};
 
-use super::disk::{Occupant, Storage, move_to_trash, replay_journal};
+use super::disk::{Occupant, Storage, journalled, move_to_trash, replay_journal};
 use super::parts::{Parts, blocking};
 use super::relay::relay_outbox;
 use crate::backend::{RefEdit, RefTransaction};
@@ -58,7 +59,7 @@ impl Janitor {
         for storage in self.parts.storages.values() {
             report("end interrupted swaps", self.replay_journals(storage).await);
             report("remove temporary directories", self.remove_temporaries(storage).await);
-            report("empty the trash", empty_trash(storage.trash()).await);
+            report("empty the trash", empty_trash(storage).await);
         }
         report("prune kept references", self.prune_kept().await);
     }
@@ -76,11 +77,7 @@ impl Janitor {
             let mut count = 0;
             for entry in fs::read_dir(storage.journals())? {
                 let Some(id) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-                let repository = RepositoryId(id);
-                // Whoever holds the fence replays the journal first.
-                let Some(permit) = storage.fence(repository).hold_for_upkeep()? else { continue };
-                replay_journal(&permit, &storage, repository)?;
-                count += 1;
+                count += done("end an interrupted swap", replay_if_free(&storage, RepositoryId(id)));
             }
             Ok(count)
         })
@@ -88,15 +85,9 @@ impl Janitor {
     }
 
     async fn remove_temporaries(&self, storage: &Storage) -> Result<usize> {
-        let directory = storage.temporaries();
-        let entries = blocking(move || {
-            let entries = fs::read_dir(directory)?.map(|entry| Ok(entry?.path()));
-            entries.collect::<Result<Vec<PathBuf>>>()
-        })
-        .await?;
         let mut count = 0;
-        for path in entries {
-            count += usize::from(self.trash_if_stale(storage, path).await?);
+        for path in in_no_swap(storage, storage.temporaries()).await? {
+            count += done("remove a temporary directory", self.trash_if_stale(storage, path).await);
         }
         Ok(count)
     }
@@ -179,14 +170,32 @@ fn kept_on(name: &RefName) -> Option<&[u8]> {
     (day.len() == 8 && day.iter().all(u8::is_ascii_digit)).then_some(day)
 }
 
-async fn empty_trash(trash: PathBuf) -> Result<usize> {
+/// Ends an interrupted swap, unless somebody holds the fence, who has done so first.
+fn replay_if_free(storage: &Storage, repository: RepositoryId) -> Result<bool> {
+    match storage.fence(repository).hold_for_upkeep()? {
+        Some(permit) => replay_journal(&permit, storage, repository).map(|()| true),
+        None => Ok(false),
+    }
+}
+
+async fn empty_trash(storage: &Storage) -> Result<usize> {
+    let mut count = 0;
+    for path in in_no_swap(storage, storage.trash()).await? {
+        count += done("remove what is in the trash", blocking(move || Ok(remove_tree(&path)?)).await.map(|()| true));
+    }
+    Ok(count)
+}
+
+/// Lists what is in a directory, without what an unfinished swap needs.
+async fn in_no_swap(storage: &Storage, directory: PathBuf) -> Result<Vec<PathBuf>> {
+    let storage = storage.clone();
     blocking(move || {
-        let mut count = 0;
-        for entry in fs::read_dir(trash)? {
-            remove_tree(&entry?.path())?;
-            count += 1;
-        }
-        Ok(count)
+        let entries = fs::read_dir(directory)?.map(|entry| Ok(entry?.path()));
+        let mut entries = entries.collect::<Result<Vec<PathBuf>>>()?;
+        // In this order: a swap that begins meanwhile moves to where nothing was seen.
+        let journalled = journalled(&storage)?;
+        entries.retain(|path| !journalled.contains(path));
+        Ok(entries)
     })
     .await
 }
@@ -202,12 +211,19 @@ fn age_of(path: &Path) -> Option<Duration> {
     fs::metadata(path).and_then(|metadata| metadata.modified()).ok()?.elapsed().ok()
 }
 
-/// Removes a directory with all that is in it; somebody else may be doing the same.
-fn remove_tree(path: &Path) -> std::io::Result<()> {
+/// Removes a directory with all that is in it, or a file; somebody else may be doing the same.
+fn remove_tree(path: &Path) -> io::Result<()> {
     match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => fs::remove_file(path),
         result => result,
     }
+}
+
+/// Counts what was done. What failed is reported, and keeps nothing else from being done.
+fn done(what: &str, result: Result<bool>) -> usize {
+    let done = result.inspect_err(|error| warn!(%error, "cannot {what}"));
+    usize::from(done.unwrap_or(false))
 }
 
 fn report(what: &str, result: Result<usize>) {

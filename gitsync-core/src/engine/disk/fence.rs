@@ -3,7 +3,7 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -97,6 +97,11 @@ impl DiskFence {
         let Some(mut file) = self.try_lock()? else { return Ok(None) };
         let number = read_number(&mut file)?;
         Ok(Some(FenceGuard { _locked: file, number }))
+    }
+
+    /// Returns where the number is.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     fn lock(&self) -> Result<File> {

@@ -25,4 +25,6 @@ pub use git_config::write_git_config;
 pub use layout::Storage;
 pub use locks::remove_stale_locks;
 pub use manifest::{Manifest, Occupant};
-pub use publish::{discard, move_to_trash, publish_new, remove_published, replace_published, replay_journal};
+pub use publish::{
+    discard, journalled, move_to_trash, publish_new, remove_published, replace_published, replay_journal,
+};

@@ -1,5 +1,6 @@
 //! How repositories appear, are replaced and vanish: whole, or not at all.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -53,7 +54,7 @@ pub fn replace_published(
             discard(storage, finished)
         }
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-            Swap::new(storage, finished, published).carry_out(storage, repository)
+            Swap::new(storage, finished, published)?.carry_out(storage, repository)
         }
         Err(errno) => Err(std::io::Error::from(errno).into()),
     }
@@ -86,32 +87,72 @@ pub fn remove_published(
 }
 
 /// Ends a swap that a crash interrupted, if there was one. To be called by whoever holds the fence, before anything else.
+///
+/// # Errors
+/// Those of the file system.
 pub fn replay_journal(_permit: &FenceGuard, storage: &Storage, repository: RepositoryId) -> Result<()> {
     let journal = storage.journal(repository);
-    let bytes = match fs::read(&journal) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error.into()),
-    };
     // A journal that was not written to its end was never acted upon.
-    if let Ok(swap) = serde_json::from_slice::<Swap>(&bytes) {
-        swap.finish()?;
+    match read_journal(&journal)? {
+        None => return Ok(()),
+        Some(None) => {}
+        Some(Some(swap)) => swap.finish(storage)?,
     }
     fs::remove_file(&journal)?;
     sync_parent(&journal)
 }
 
-/// Two renames that happen as one: the old directory to the trash, the new one to its place.
+/// Returns the directories that unfinished swaps are about: they are nobody else's to remove.
+///
+/// A swap writes its journal before it moves anything. What was seen in the trash or among the temporary directories before
+/// this is called, and is not named now, is in no swap.
+///
+/// # Errors
+/// Those of the file system.
+pub fn journalled(storage: &Storage) -> Result<HashSet<PathBuf>> {
+    let mut paths = HashSet::new();
+    for entry in fs::read_dir(storage.journals())? {
+        if let Some(Some(swap)) = read_journal(&entry?.path())? {
+            paths.extend([swap.finished, swap.old].map(|path| storage.root().join(path)));
+        }
+    }
+    Ok(paths)
+}
+
+/// Reads a journal; `None` if there is none, `Some(None)` if it was not written to its end.
+fn read_journal(journal: &Path) -> Result<Option<Option<Swap>>> {
+    match fs::read(journal) {
+        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).ok())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Two renames that happen as one: the old directory out of the way, the new one to its place.
+///
+/// The paths are those below the storage's root, which need not be the same whenever and wherever the journal is read.
 #[derive(Debug, Serialize, Deserialize)]
 struct Swap {
     finished: PathBuf,
     published: PathBuf,
-    trash: PathBuf,
+    /// Where the old directory goes.
+    old: PathBuf,
 }
 
 impl Swap {
-    fn new(storage: &Storage, finished: &Path, published: &Path) -> Self {
-        Swap { finished: finished.to_owned(), published: published.to_owned(), trash: unique_trash(storage) }
+    fn new(storage: &Storage, finished: &Path, published: &Path) -> Result<Self> {
+        let below_root = |path: &Path| {
+            path.strip_prefix(storage.root()).map(Path::to_owned).map_err(|error| {
+                Error::new(ErrorKind::Internal, "a swap is outside of its storage")
+                    .with("path", path.display())
+                    .caused_by(error)
+            })
+        };
+        Ok(Swap {
+            finished: below_root(finished)?,
+            published: below_root(published)?,
+            old: below_root(&unique_trash(storage))?,
+        })
     }
 
     fn carry_out(&self, storage: &Storage, repository: RepositoryId) -> Result<()> {
@@ -122,19 +163,28 @@ impl Swap {
         file.write_all(&text)?;
         file.sync_all()?;
         sync_parent(&journal)?;
-        fs::rename(&self.published, &self.trash)?;
-        self.finish()?;
+        let root = storage.root();
+        fs::rename(root.join(&self.published), root.join(&self.old))?;
+        self.finish(storage)?;
         fs::remove_file(&journal)?;
         sync_parent(&journal)
     }
 
-    /// Puts the new directory in place if the old one has gone; before that the swap has not begun and is dropped.
-    fn finish(&self) -> Result<()> {
-        if !self.published.exists() && self.finished.exists() {
-            rename_exclusively(&self.finished, &self.published)?;
+    /// Puts the new directory in place if the old one has gone, and the old one back if the new one is not there any more or
+    /// cannot be moved. While the old one is there the swap has not begun and is dropped.
+    fn finish(&self, storage: &Storage) -> Result<()> {
+        let [finished, published, old] =
+            [&self.finished, &self.published, &self.old].map(|path| storage.root().join(path));
+        if !published.exists() {
+            let placed = if finished.exists() { rename_exclusively(&finished, &published) } else { Ok(()) };
+            if !published.exists() && old.exists() {
+                rename_exclusively(&old, &published)?;
+            }
+            placed?;
         }
-        sync_parent(&self.published)?;
-        sync_parent(&self.trash)
+        sync_parent(&published)?;
+        sync_parent(&finished)?;
+        sync_parent(&old)
     }
 }
 
@@ -245,20 +295,26 @@ mod tests {
         assert_eq!(count(disk.storage.trash()), 0);
     }
 
-    /// The journalled swap, stopped after each of its steps, as a crash would.
+    /// Begins a journalled swap of "one" by "two" and stops after some of its renames, as a crash would.
+    fn interrupt(disk: &Disk, renames_done: usize) -> Swap {
+        publish_new(&disk.guard, &make(&disk.storage, "one"), &disk.published).unwrap();
+        let swap = Swap::new(&disk.storage, &make(&disk.storage, "two"), &disk.published).unwrap();
+        fs::write(disk.storage.journal(REPOSITORY), serde_json::to_vec(&swap).unwrap()).unwrap();
+        let root = disk.storage.root();
+        if renames_done > 0 {
+            fs::rename(root.join(&swap.published), root.join(&swap.old)).unwrap();
+        }
+        if renames_done > 1 {
+            fs::rename(root.join(&swap.finished), root.join(&swap.published)).unwrap();
+        }
+        swap
+    }
+
     #[test]
     fn an_interrupted_swap_is_finished_or_dropped_but_the_repository_is_there() {
         for (renames_done, expected) in [(0, "one"), (1, "two"), (2, "two")] {
             let disk = disk();
-            publish_new(&disk.guard, &make(&disk.storage, "one"), &disk.published).unwrap();
-            let swap = Swap::new(&disk.storage, &make(&disk.storage, "two"), &disk.published);
-            fs::write(disk.storage.journal(REPOSITORY), serde_json::to_vec(&swap).unwrap()).unwrap();
-            if renames_done > 0 {
-                fs::rename(&swap.published, &swap.trash).unwrap();
-            }
-            if renames_done > 1 {
-                fs::rename(&swap.finished, &swap.published).unwrap();
-            }
+            interrupt(&disk, renames_done);
             replay_journal(&disk.guard, &disk.storage, REPOSITORY).unwrap();
             assert_eq!(name_in(&disk.published), expected, "after {renames_done} renames");
             assert!(!disk.storage.journal(REPOSITORY).exists());
@@ -266,15 +322,52 @@ mod tests {
         }
     }
 
+    /// The second rename failed, and the attempt removed its temporary directory when it ended.
+    #[test]
+    fn an_interrupted_swap_whose_new_directory_is_gone_brings_the_old_one_back() {
+        let disk = disk();
+        let swap = interrupt(&disk, 1);
+        fs::remove_dir_all(disk.storage.root().join(&swap.finished)).unwrap();
+        replay_journal(&disk.guard, &disk.storage, REPOSITORY).unwrap();
+        assert_eq!(name_in(&disk.published), "one");
+        assert!(!disk.storage.journal(REPOSITORY).exists());
+    }
+
+    #[test]
+    fn what_a_journal_names_is_known_wherever_the_storage_is() {
+        let mut disk = disk();
+        let swap = interrupt(&disk, 1);
+        let named = [&swap.finished, &swap.old].map(|path| disk.storage.root().join(path));
+        assert_eq!(journalled(&disk.storage).unwrap(), HashSet::from(named));
+
+        let moved = tempfile::tempdir().unwrap();
+        let root = moved.path().join("root");
+        fs::rename(disk.storage.root(), &root).unwrap();
+        disk.storage = Storage::open("default".parse().unwrap(), &root).unwrap();
+        replay_journal(&disk.guard, &disk.storage, REPOSITORY).unwrap();
+        assert_eq!(name_in(&root.join("org/repo")), "two");
+        assert!(journalled(&disk.storage).unwrap().is_empty());
+    }
+
     #[test]
     fn a_swap_by_journal_does_what_an_exchange_does() {
         let disk = disk();
         publish_new(&disk.guard, &make(&disk.storage, "one"), &disk.published).unwrap();
         let second = make(&disk.storage, "two");
-        Swap::new(&disk.storage, &second, &disk.published).carry_out(&disk.storage, REPOSITORY).unwrap();
+        Swap::new(&disk.storage, &second, &disk.published).unwrap().carry_out(&disk.storage, REPOSITORY).unwrap();
         assert_eq!((name_in(&disk.published), second.exists()), ("two".into(), false));
         assert_eq!(count(disk.storage.trash()), 1, "the janitor empties the trash");
         assert!(!disk.storage.journal(REPOSITORY).exists());
+    }
+
+    #[test]
+    fn a_swap_whose_new_directory_cannot_be_moved_puts_the_old_one_back() {
+        let disk = disk();
+        publish_new(&disk.guard, &make(&disk.storage, "one"), &disk.published).unwrap();
+        // A directory, here the root, cannot be moved into itself.
+        let swap = Swap::new(&disk.storage, disk.storage.root(), &disk.published).unwrap();
+        swap.carry_out(&disk.storage, REPOSITORY).unwrap_err();
+        assert_eq!(name_in(&disk.published), "one");
     }
 
     #[test]

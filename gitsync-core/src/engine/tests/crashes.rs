@@ -9,6 +9,8 @@ use std::time::Duration;
 use super::hooks::{PauseAt, deaf, eventually, start};
 use super::world::{LONG_ENOUGH, World, is_done};
 use crate::engine::disk::Manifest;
+use crate::memory::Call;
+use crate::model::Repository;
 use crate::state::{RepositoryStatus, TaskStatus};
 use crate::testing::DieAt;
 
@@ -142,6 +144,35 @@ async fn a_deletion_that_was_outrun_does_not_take_the_next_repository_of_that_na
         assert!(world.published(&again).exists(), "the new repository's files are gone");
         world.check_books(again.id).await;
     }
+}
+
+/// A swap by two renames broke off between them, and the new directory went with its attempt.
+fn break_a_swap(world: &World, repository: &Repository) {
+    let storage = world.storage();
+    fs::rename(world.published(repository), storage.trash().join("old")).unwrap();
+    let journal = r#"{"finished":".gitsync/tmp/new","published":"org/mirror","old":".gitsync/trash/old"}"#;
+    fs::write(storage.journal(repository.id), journal).unwrap();
+}
+
+#[tokio::test]
+async fn whoever_comes_next_ends_a_swap_that_broke_off() {
+    let world = World::new();
+    world.upstream(3);
+    let repository = world.mirror().await;
+    let fetches = world.backend.count(Call::Fetch);
+    break_a_swap(&world, &repository);
+    assert!(is_done(&world.sync(repository.id).await));
+    assert_eq!(world.backend.count(Call::Fetch), fetches, "it is not cloned anew");
+    world.check_books(repository.id).await;
+
+    break_a_swap(&world, &repository);
+    let busy = world.storage().fence(repository.id).hold_for_upkeep().unwrap().unwrap();
+    world.gitsync.janitor().round().await;
+    assert_eq!(world.remains("trash"), 1, "what a swap needs is no trash");
+    drop(busy);
+    world.gitsync.janitor().round().await;
+    world.check_books(repository.id).await;
+    assert_eq!((world.remains("trash"), world.remains("journal")), (0, 0));
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use super::hooks::{PauseAt, deaf, start};
 use super::world::{World, is_done};
 use crate::engine::{CreateRepository, EngineOptions, NoSteps};
 use crate::error::ErrorKind;
-use crate::model::TaskId;
+use crate::model::{RepositoryId, TaskId};
 use crate::source::SourceUrl;
 use crate::state::RepositoryStatus;
 
@@ -201,4 +201,17 @@ async fn the_janitor_removes_temporary_directories_of_what_has_ended_unless_it_i
     let options = EngineOptions { temporary_retention: Duration::ZERO, ..EngineOptions::default() };
     world.engine_with(Arc::new(NoSteps), options).janitor().round().await;
     assert_eq!((world.remains("tmp"), world.remains("trash")), (0, 0));
+}
+
+#[tokio::test]
+async fn a_thing_that_cannot_be_removed_does_not_keep_the_janitor_from_the_others() {
+    let world = World::new();
+    let storage = world.storage();
+    // The fence cannot be opened, so the journal cannot be replayed.
+    fs::create_dir(storage.fence(RepositoryId(1)).path()).unwrap();
+    fs::write(storage.journal(RepositoryId(1)), "{").unwrap();
+    fs::write(storage.journal(RepositoryId(2)), "{").unwrap();
+    fs::write(storage.trash().join("file"), "").unwrap();
+    world.gitsync.janitor().round().await;
+    assert_eq!((world.remains("journal"), world.remains("trash")), (1, 0));
 }
