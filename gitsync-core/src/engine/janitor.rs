@@ -131,7 +131,10 @@ impl Janitor {
         let oldest_day = self.parts.clock.now().before(self.parts.options.kept_retention).utc_day();
         let mut count = 0;
         for repository in &page.items {
-            count += self.prune_kept_of(repository, &oldest_day).await?;
+            match self.prune_kept_of(repository, &oldest_day).await {
+                Ok(pruned) => count += pruned,
+                Err(error) => warn!(%error, repository = %repository.id, "cannot prune kept references"),
+            }
         }
         Ok(count)
     }

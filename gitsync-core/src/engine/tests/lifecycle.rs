@@ -215,3 +215,22 @@ async fn a_thing_that_cannot_be_removed_does_not_keep_the_janitor_from_the_other
     world.gitsync.janitor().round().await;
     assert_eq!((world.remains("journal"), world.remains("trash")), (1, 0));
 }
+
+#[tokio::test]
+async fn a_broken_repository_does_not_keep_the_janitor_from_the_others() {
+    let world = World::new();
+    let line = world.upstream(2);
+    let (broken, _) = world.create("broken", true).await;
+    world.work().await;
+    let repository = world.mirror().await;
+    let other = world.backend.commit(&[], "other");
+    world.set("refs/heads/main", Some(other));
+    world.sync(repository.id).await;
+    assert_eq!(world.kept_on_disk(&repository).await, [line[1]]);
+    fs::write(world.published(&broken).join("scripted.json"), "{").unwrap();
+    world.clock.advance(Duration::from_secs(91 * 24 * 3600));
+    for _ in 0..5 {
+        world.gitsync.janitor().round().await;
+    }
+    assert!(world.kept_on_disk(&repository).await.is_empty());
+}
