@@ -26,10 +26,16 @@ impl Attempt {
                 .hint("give a source_url")
         })?;
         match self.manifest().await? {
-            Some(manifest) if manifest.task == self.started.task.id => self.update_from(source).await,
-            Some(manifest) if !parameters.force => self.follow(&manifest, source).await,
+            Some(manifest) if !parameters.force || self.has_cloned(&manifest, source) => {
+                self.follow(&manifest, source).await
+            }
             _ => self.clone_from(source).await,
         }
+    }
+
+    /// Tells whether an earlier attempt at this task cloned the source: a waiting task may have been given another one.
+    fn has_cloned(&self, manifest: &Manifest, source: &SourceUrl) -> bool {
+        manifest.task == self.started.task.id && manifest.source.as_ref() == Some(source)
     }
 
     /// Clones a source and publishes the result, in place of what is there. A failed clone changes nothing; a successful

@@ -9,8 +9,10 @@ use std::time::Duration;
 use super::hooks::{PauseAt, deaf, eventually, start};
 use super::world::{LONG_ENOUGH, World, is_done};
 use crate::engine::disk::Manifest;
+use crate::error::{Error, ErrorKind};
 use crate::memory::Call;
 use crate::model::Repository;
+use crate::source::SourceUrl;
 use crate::state::{RepositoryStatus, TaskStatus};
 use crate::testing::DieAt;
 
@@ -25,6 +27,17 @@ async fn work_until(world: &World, step: usize) -> bool {
             false
         }
         () = hook.died() => true,
+    }
+}
+
+/// Works until the step of that name, and dies there.
+async fn die_at(world: &World, step: &'static str) {
+    let hook = PauseAt::new(step);
+    let engine = world.engine(Arc::clone(&hook) as _);
+    let worker = engine.worker();
+    tokio::select! {
+        result = worker.run_until_idle() => panic!("{result:?}: there is no step {step}"),
+        () = hook.reached.notified() => {}
     }
 }
 
@@ -100,6 +113,83 @@ async fn a_reclone_that_dies_anywhere_leaves_the_old_or_the_new() {
         world.check_books(repository.id).await;
         assert_eq!(world.kept_on_disk(&repository).await, [line[4]], "died at step {step}");
         if !died {
+            return;
+        }
+    }
+}
+
+/// Dies also between publishing and recording a clone from a smaller source.
+#[tokio::test]
+async fn a_forced_migrate_to_a_smaller_source_survives_a_crash() {
+    let smaller = SourceUrl::parse("https://example.com/smaller.git").unwrap().url;
+    for step in 0.. {
+        let world = World::new();
+        let line = world.upstream(2);
+        for number in 0..120 {
+            world.set(&format!("refs/tags/{number}"), Some(line[0]));
+        }
+        let repository = world.mirror().await;
+        let other = world.backend.commit(&[], "other");
+        world.backend.set_ref(&smaller, "refs/heads/main", Some(other)).unwrap();
+        let task = world.gitsync.migrate(repository.id, Some(smaller.clone()), true).await.unwrap();
+        let died = work_until(&world, step).await;
+        world.clock.advance(LONG_ENOUGH);
+        world.work().await;
+        let ended = world.gitsync.task(task.id).await.unwrap();
+        assert_eq!(ended.status, TaskStatus::Completed, "died at step {step}: {:?}", ended.error);
+        if !died {
+            return;
+        }
+    }
+}
+
+/// The clone was published, but not recorded, and before the next attempt somebody wants another source.
+#[tokio::test]
+async fn a_clone_that_was_published_is_not_taken_for_one_of_another_source() {
+    let elsewhere = SourceUrl::parse("https://example.com/elsewhere.git").unwrap().url;
+    let world = World::new();
+    world.upstream(2);
+    let repository = world.mirror().await;
+    let other = world.backend.commit(&[], "other");
+    world.backend.set_ref(&elsewhere, "refs/heads/main", Some(other)).unwrap();
+    let task = world.gitsync.migrate(repository.id, None, true).await.unwrap();
+    world.backend.fail_next(Call::Walk, Error::new(ErrorKind::Timeout, "too slow"));
+    world.work().await;
+    let rewritten = world.gitsync.migrate(repository.id, Some(elsewhere.clone()), true).await.unwrap();
+    assert_eq!(rewritten.id, task.id);
+    recover(&world).await;
+    let manifest = Manifest::read(&world.published(&repository)).unwrap().unwrap();
+    assert_eq!(manifest.source, Some(elsewhere.clone()));
+    assert_eq!(world.repository(repository.id).await.source, Some(elsewhere));
+}
+
+/// What was published is gone on with: neither cloned nor made once more.
+#[tokio::test]
+async fn a_reclone_that_died_after_publishing_is_only_recorded() {
+    let world = World::new();
+    let line = world.upstream(2);
+    let repository = world.mirror().await;
+    let next = world.backend.commit(&[line[1]], "next");
+    world.set("refs/heads/main", Some(next));
+    world.gitsync.migrate(repository.id, None, true).await.unwrap();
+    die_at(&world, "published").await;
+    let fetches = world.backend.count(Call::Fetch);
+    recover(&world).await;
+    assert_eq!(world.backend.count(Call::Fetch), fetches);
+    world.check_books(repository.id).await;
+}
+
+#[tokio::test]
+async fn an_initialize_that_dies_anywhere_is_finished() {
+    for step in 0.. {
+        let world = World::new();
+        let (_, task) = world.create("a", false).await;
+        let died = work_until(&world, step).await;
+        recover(&world).await;
+        let ended = world.gitsync.task(task.id).await.unwrap();
+        assert_eq!(ended.status, TaskStatus::Completed, "died at step {step}: {:?}", ended.error);
+        if !died {
+            assert!(step > 4, "the steps are really there");
             return;
         }
     }
