@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use uuid::Uuid;
+
 use super::fence::DiskFence;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Repository, RepositoryId, Slug, StorageName, TaskId};
@@ -27,7 +29,7 @@ impl Storage {
                 .with("path", root.display()));
         }
         let storage = Storage { name, root };
-        for directory in ["fence", "tmp", "journal", "trash"] {
+        for directory in ["fence", "tmp", "journal", "trash", "aside"] {
             fs::create_dir_all(storage.control(directory))?;
         }
         Ok(storage)
@@ -66,6 +68,12 @@ impl Storage {
     /// Returns the directory of what is being removed.
     pub(crate) fn trash(&self) -> PathBuf {
         self.control("trash")
+    }
+
+    /// Returns a place where the old directory of a repository can be set aside. Nothing is there yet, and nothing is removed
+    /// from there.
+    pub(crate) fn aside(&self, repository: RepositoryId) -> PathBuf {
+        self.control("aside").join(format!("{repository}-{}", Uuid::now_v7()))
     }
 
     /// Returns the directory of all journals.

@@ -6,6 +6,7 @@
 //! {storage root}/.gitsync/tmp/{task}-{fence}     clones in the making
 //! {storage root}/.gitsync/journal/{repository}   swaps that take two renames
 //! {storage root}/.gitsync/trash/{unique name}    what is being removed
+//! {storage root}/.gitsync/aside/{repository}-{unique name}  what was replaced and could not be carried over; yours to remove
 //! ```
 //!
 //! Slugs do not begin with a dot, so no organisation is in the way of `.gitsync`. All functions block.
@@ -26,5 +27,5 @@ pub use layout::Storage;
 pub use locks::remove_stale_locks;
 pub use manifest::{Manifest, Occupant};
 pub use publish::{
-    discard, journalled, move_to_trash, publish_new, remove_published, replace_published, replay_journal,
+    OldFiles, discard, journalled, move_to_trash, publish_new, remove_published, replace_published, replay_journal,
 };

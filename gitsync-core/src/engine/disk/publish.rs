@@ -30,8 +30,18 @@ pub fn publish_new(_permit: &FenceGuard, finished: &Path, published: &Path) -> R
     sync_parent(published)
 }
 
-/// Publishes a finished directory in place of another, which goes to the trash. There is no moment without a repository
-/// where the system can exchange two names; elsewhere a journal makes the two renames as good as one.
+/// What becomes of a directory that another one replaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OldFiles {
+    /// All that matters was carried over: it goes to the trash.
+    Discard,
+    /// It may hold what could not be carried over: it is put where gitsync removes nothing.
+    SetAside,
+}
+
+/// Publishes a finished directory in place of another, and tells where that was set aside. There is no moment without a
+/// repository where the system can exchange two names and the old directory goes to the trash; else a journal makes the two
+/// renames as good as one.
 ///
 /// # Errors
 /// [`ErrorKind::AlreadyExists`] if another repository's directory is there; those of the file system.
@@ -41,23 +51,30 @@ pub fn replace_published(
     repository: RepositoryId,
     finished: &Path,
     published: &Path,
-) -> Result<()> {
+    old: OldFiles,
+) -> Result<Option<PathBuf>> {
     let occupant = Occupant::of(published, repository)?;
     if matches!(occupant, Occupant::Other(_)) {
         return Err(occupant.in_the_way(published));
     }
     sync_tree(finished)?;
+    if old == OldFiles::SetAside {
+        let aside = storage.aside(repository);
+        Swap::new(storage, finished, published, &aside)?.carry_out(storage, repository)?;
+        return Ok(Some(aside));
+    }
     match renameat_with(CWD, finished, CWD, published, RenameFlags::EXCHANGE) {
         Ok(()) => {
             sync_parent(published)?;
             sync_parent(finished)?;
-            discard(storage, finished)
+            discard(storage, finished)?;
         }
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-            Swap::new(storage, finished, published)?.carry_out(storage, repository)
+            Swap::new(storage, finished, published, &unique_trash(storage))?.carry_out(storage, repository)?;
         }
-        Err(errno) => Err(std::io::Error::from(errno).into()),
+        Err(errno) => return Err(std::io::Error::from(errno).into()),
     }
+    Ok(None)
 }
 
 /// Takes the directory of a repository away, and tells whether nothing is left at its place. A directory that is not the
@@ -140,7 +157,7 @@ struct Swap {
 }
 
 impl Swap {
-    fn new(storage: &Storage, finished: &Path, published: &Path) -> Result<Self> {
+    fn new(storage: &Storage, finished: &Path, published: &Path, old: &Path) -> Result<Self> {
         let below_root = |path: &Path| {
             path.strip_prefix(storage.root()).map(Path::to_owned).map_err(|error| {
                 Error::new(ErrorKind::Internal, "a swap is outside of its storage")
@@ -148,11 +165,7 @@ impl Swap {
                     .caused_by(error)
             })
         };
-        Ok(Swap {
-            finished: below_root(finished)?,
-            published: below_root(published)?,
-            old: below_root(&unique_trash(storage))?,
-        })
+        Ok(Swap { finished: below_root(finished)?, published: below_root(published)?, old: below_root(old)? })
     }
 
     fn carry_out(&self, storage: &Storage, repository: RepositoryId) -> Result<()> {
@@ -290,15 +303,27 @@ mod tests {
         let disk = disk();
         publish_new(&disk.guard, &make(&disk.storage, "one"), &disk.published).unwrap();
         let second = make(&disk.storage, "two");
-        replace_published(&disk.guard, &disk.storage, REPOSITORY, &second, &disk.published).unwrap();
+        replace_published(&disk.guard, &disk.storage, REPOSITORY, &second, &disk.published, OldFiles::Discard).unwrap();
         assert_eq!((name_in(&disk.published), second.exists()), ("two".into(), false));
         assert_eq!(count(disk.storage.trash()), 0);
+    }
+
+    #[test]
+    fn what_is_set_aside_stays() {
+        let disk = disk();
+        publish_new(&disk.guard, &make(&disk.storage, "one"), &disk.published).unwrap();
+        let second = make(&disk.storage, "two");
+        let old = OldFiles::SetAside;
+        let aside = replace_published(&disk.guard, &disk.storage, REPOSITORY, &second, &disk.published, old).unwrap();
+        assert_eq!((name_in(&disk.published), name_in(&aside.unwrap())), ("two".into(), "one".into()));
+        assert!(!disk.storage.journal(REPOSITORY).exists());
     }
 
     /// Begins a journalled swap of "one" by "two" and stops after some of its renames, as a crash would.
     fn interrupt(disk: &Disk, renames_done: usize) -> Swap {
         publish_new(&disk.guard, &make(&disk.storage, "one"), &disk.published).unwrap();
-        let swap = Swap::new(&disk.storage, &make(&disk.storage, "two"), &disk.published).unwrap();
+        let swap = Swap::new(&disk.storage, &make(&disk.storage, "two"), &disk.published, &unique_trash(&disk.storage))
+            .unwrap();
         fs::write(disk.storage.journal(REPOSITORY), serde_json::to_vec(&swap).unwrap()).unwrap();
         let root = disk.storage.root();
         if renames_done > 0 {
@@ -354,7 +379,10 @@ mod tests {
         let disk = disk();
         publish_new(&disk.guard, &make(&disk.storage, "one"), &disk.published).unwrap();
         let second = make(&disk.storage, "two");
-        Swap::new(&disk.storage, &second, &disk.published).unwrap().carry_out(&disk.storage, REPOSITORY).unwrap();
+        Swap::new(&disk.storage, &second, &disk.published, &unique_trash(&disk.storage))
+            .unwrap()
+            .carry_out(&disk.storage, REPOSITORY)
+            .unwrap();
         assert_eq!((name_in(&disk.published), second.exists()), ("two".into(), false));
         assert_eq!(count(disk.storage.trash()), 1, "the janitor empties the trash");
         assert!(!disk.storage.journal(REPOSITORY).exists());
@@ -365,7 +393,8 @@ mod tests {
         let disk = disk();
         publish_new(&disk.guard, &make(&disk.storage, "one"), &disk.published).unwrap();
         // A directory, here the root, cannot be moved into itself.
-        let swap = Swap::new(&disk.storage, disk.storage.root(), &disk.published).unwrap();
+        let swap =
+            Swap::new(&disk.storage, disk.storage.root(), &disk.published, &unique_trash(&disk.storage)).unwrap();
         swap.carry_out(&disk.storage, REPOSITORY).unwrap_err();
         assert_eq!(name_in(&disk.published), "one");
     }
@@ -395,7 +424,8 @@ mod tests {
         publish_new(&disk.guard, &other, &disk.published).unwrap();
         assert!(!remove_published(&disk.guard, &disk.storage, REPOSITORY, &disk.published).unwrap());
         let ours = make(&disk.storage, "ours");
-        let refused = replace_published(&disk.guard, &disk.storage, REPOSITORY, &ours, &disk.published);
+        let refused =
+            replace_published(&disk.guard, &disk.storage, REPOSITORY, &ours, &disk.published, OldFiles::Discard);
         assert_eq!(refused.unwrap_err().kind(), ErrorKind::AlreadyExists);
         assert_eq!((name_in(&disk.published), name_in(&ours)), ("other".into(), "ours".into()));
 

@@ -8,7 +8,9 @@ use super::record::Books;
 use super::sync::{as_plan_baseline, unique};
 use super::{Attempt, Done};
 use crate::backend::{Durability, Head, InitOptions, LocalRefs, RefEdit, RefTransaction, Resolved};
-use crate::engine::disk::{Manifest, Occupant, adopt_objects, publish_new, replace_published, write_git_config};
+use crate::engine::disk::{
+    Manifest, Occupant, OldFiles, adopt_objects, publish_new, replace_published, write_git_config,
+};
 use crate::engine::parts::blocking;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ObjectId, RefName};
@@ -39,10 +41,11 @@ impl Attempt {
     }
 
     /// Clones a source and publishes the result, in place of what is there. A failed clone changes nothing; a successful
-    /// one carries over every old tip that the new clone does not have.
+    /// one carries over every old tip that the new clone does not have, or, where that cannot be done, sets the old files aside.
     pub(super) async fn clone_from(&self, source: &SourceUrl) -> Result<Done> {
         let mapping = self.mapping()?;
-        let replaces = self.replaces().await?;
+        let occupant = self.occupant().await?;
+        self.check_replaceable(&occupant)?;
         let upstream = self.list(source).await?;
         let advertised = upstream.advertised;
 
@@ -68,9 +71,18 @@ impl Attempt {
         self.step("fetched").await?;
 
         // What happens to the old references is decided as for a sync, so a clone in place of another loses no more.
-        let before = if replaces { self.refs_before().await } else { None };
+        let before = match &occupant {
+            Occupant::Nobody => None,
+            _ => self.refs_before().await?,
+        };
         // Objects named by another hash function cannot be carried over.
-        let before = before.filter(|before| before.format == advertised.format).unwrap_or_else(|| empty.clone());
+        let before = before.filter(|before| before.format == advertised.format);
+        let old = match (&occupant, &before) {
+            (Occupant::Nobody, _) => None,
+            (Occupant::Own(_), Some(_)) => Some(OldFiles::Discard),
+            _ => Some(OldFiles::SetAside),
+        };
+        let before = before.unwrap_or_else(|| empty.clone());
         let plan = plan(&mapping, &recorded, &before, &advertised)?;
         self.carry_objects_over(&temporary, &plan, &before).await?;
         let facts = self.object_facts(temporary.path(), &plan).await?;
@@ -81,46 +93,64 @@ impl Attempt {
         self.parts.backend.update_refs(temporary.path(), change, Box::new(temporary.clone())).await?;
         self.step("references written").await?;
 
-        self.publish(temporary, source, replaces).await?;
+        self.publish(temporary, source, old).await?;
         self.step("published").await?;
         let policy = policy_digest(Some(source), &mapping);
         let books = Books::new(&mapping, plan, facts, baseline, &advertised, &head);
         self.record(Books { full: true, policy, source: Some(source.clone()), ..books }).await
     }
 
-    /// Tells whether the clone takes the place of what is there.
-    async fn replaces(&self) -> Result<bool> {
-        match self.occupant().await? {
-            Occupant::Nobody => Ok(false),
-            Occupant::Own(_) => Ok(true),
-            other => Err(other.in_the_way(&self.published)),
+    /// Refuses to clone where something is that is not to be replaced.
+    fn check_replaceable(&self, occupant: &Occupant) -> Result<()> {
+        match occupant {
+            Occupant::Nobody | Occupant::Own(_) => Ok(()),
+            Occupant::Other(_) | Occupant::Unmarked | Occupant::Damaged => Err(occupant.in_the_way(&self.published)),
         }
     }
 
     /// Makes the clone's directory the repository.
-    async fn publish(&self, temporary: Temporary, source: &SourceUrl, replaces: bool) -> Result<()> {
+    async fn publish(&self, temporary: Temporary, source: &SourceUrl, old: Option<OldFiles>) -> Result<()> {
         let repository = self.started.repository.id;
         let manifest = Manifest::new(repository, self.started.task.id, Some(source.clone()));
         let (storage, published) = (self.storage.clone(), self.published.clone());
         let (source, mapping) = (source.clone(), self.mapping()?);
         let permit = self.permit().await?;
-        blocking(move || {
+        let aside = blocking(move || {
             let finished = temporary.path();
             write_git_config(finished, Some((&source, &mapping)))?;
             manifest.write(finished)?;
-            if replaces {
-                replace_published(&permit, &storage, repository, finished, &published)
-            } else {
-                publish_new(&permit, finished, &published)
+            match old {
+                Some(old) => replace_published(&permit, &storage, repository, finished, &published, old),
+                None => publish_new(&permit, finished, &published).map(|()| None),
             }
         })
-        .await
+        .await?;
+        match aside {
+            Some(aside) => self.tell_of(&aside).await,
+            None => Ok(()),
+        }
     }
 
-    /// Reads the references that are to be replaced; a repository that is too damaged for that has none to carry over.
-    async fn refs_before(&self) -> Option<LocalRefs> {
-        let read = self.parts.backend.read_refs(&self.published).await;
-        read.inspect_err(|error| tracing::warn!(%error, "the old references cannot be read")).ok()
+    /// Tells where the files are that were replaced, but not carried over.
+    async fn tell_of(&self, aside: &Path) -> Result<()> {
+        let repository = self.started.repository.id;
+        tracing::warn!(path = %aside.display(), %repository, "the old files were set aside, not carried over");
+        let below_root = aside.strip_prefix(self.storage.root()).unwrap_or(aside);
+        let remark = format!("the old files were set aside in {}", below_root.display());
+        self.progress.remark(&self.parts, self.started.work, remark).await
+    }
+
+    /// Reads the references that are to be replaced; `None` if there are none that could ever be read. An error that may
+    /// pass is returned: what cannot be read now is not lost.
+    async fn refs_before(&self) -> Result<Option<LocalRefs>> {
+        match self.parts.backend.read_refs(&self.published).await {
+            Ok(refs) => Ok(Some(refs)),
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound) => {
+                tracing::warn!(%error, "the old references cannot be read");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Takes the old repository's objects over if the clone lacks one that is to be kept.

@@ -1,8 +1,7 @@
 //! Progress on its way from an engine's thread to the task's row.
 
 use std::convert::Infallible;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::backend::ProgressSink;
@@ -17,16 +16,31 @@ const WRITE_INTERVAL: Duration = Duration::from_millis(500);
 /// Holds the latest progress; engines set it as often as they like.
 pub(crate) struct ProgressReporter {
     latest: Mutex<Progress>,
+    /// What is to be seen beside every phase from now on.
+    remark: OnceLock<String>,
 }
 
 impl ProgressReporter {
     pub(super) fn new() -> Self {
-        ProgressReporter { latest: Mutex::new(Progress::default()) }
+        ProgressReporter { latest: Mutex::new(Progress::default()), remark: OnceLock::new() }
     }
 
     /// Begins a phase.
     pub(super) fn phase(&self, phase: &str) {
-        self.update(|progress| progress.phase = phase.to_owned());
+        let phase = match self.remark.get() {
+            Some(remark) => format!("{phase}; {remark}"),
+            None => phase.to_owned(),
+        };
+        self.update(|progress| progress.phase = phase);
+    }
+
+    /// Adds something that whoever looks at the task has to know, also when it has ended.
+    pub(super) async fn remark(&self, parts: &Parts, work: Work, remark: String) -> Result<()> {
+        let phase = self.latest().phase;
+        if self.remark.set(remark).is_ok() {
+            self.phase(&phase);
+        }
+        parts.store.report_progress(work, &self.latest()).await
     }
 
     /// Notes how many commits are recorded.

@@ -1,5 +1,7 @@
 //! What syncs do to disk and records.
 
+use std::fs;
+
 use super::world::{LONG_ENOUGH, World, is_done};
 use crate::backend::Head;
 use crate::error::{Error, ErrorKind};
@@ -173,6 +175,52 @@ async fn a_failed_reclone_changes_nothing_and_a_successful_one_forgets_nothing()
     assert_eq!(world.kept_on_disk(&repository).await, [line[2]]);
     assert_eq!(world.remains("trash"), 0);
     world.check_books(repository.id).await;
+}
+
+/// References that cannot be read for a moment are not references that are not there.
+#[tokio::test]
+async fn a_reclone_does_not_go_on_without_the_old_references_for_a_passing_error() {
+    let world = World::new();
+    world.upstream(3);
+    let repository = world.mirror().await;
+    let other = world.backend.commit(&[], "other");
+    world.set("refs/heads/main", Some(other));
+    world.sync(repository.id).await;
+    let kept = world.kept_on_disk(&repository).await;
+    assert_eq!(kept.len(), 1);
+    let refs = world.published(&repository).join("scripted.json");
+    let aside = world.published(&repository).join("aside");
+    fs::rename(&refs, &aside).unwrap();
+    fs::create_dir(&refs).unwrap();
+    world.gitsync.migrate(repository.id, None, true).await.unwrap();
+    world.work().await;
+    assert!(aside.exists(), "it was replaced");
+    fs::remove_dir(&refs).unwrap();
+    fs::rename(&aside, &refs).unwrap();
+    assert_eq!(world.kept_on_disk(&repository).await, kept);
+    world.gitsync.migrate(repository.id, None, true).await.unwrap();
+    world.work().await;
+    assert_eq!(world.kept_on_disk(&repository).await, kept, "a clone carries over what was kept before");
+    assert_eq!(world.remains("aside"), 0);
+    world.check_books(repository.id).await;
+}
+
+#[tokio::test]
+async fn a_reclone_in_place_of_a_damaged_repository_sets_its_files_aside() {
+    let world = World::new();
+    world.upstream(3);
+    let repository = world.mirror().await;
+    fs::write(world.published(&repository).join("scripted.json"), "{").unwrap();
+    let task = world.gitsync.migrate(repository.id, None, true).await.unwrap();
+    world.work().await;
+    let ended = world.gitsync.task(task.id).await.unwrap();
+    assert!(is_done(&ended), "{ended:?}");
+    world.check_books(repository.id).await;
+    world.gitsync.janitor().round().await;
+    let aside = world.set_aside();
+    assert_eq!(fs::read_to_string(aside.join("scripted.json")).unwrap(), "{");
+    let name = aside.file_name().unwrap().to_str().unwrap();
+    assert!(ended.progress.phase.ends_with(name), "the task says where: {}", ended.progress.phase);
 }
 
 /// A tip that the clone happens to have, because another reference reaches it for now, is kept all the same.

@@ -166,7 +166,16 @@ impl World {
 
     /// The one temporary directory there is.
     pub(super) fn only_temporary(&self) -> PathBuf {
-        let entries = std::fs::read_dir(self.storage().temporaries()).unwrap();
+        self.only_one_in("tmp")
+    }
+
+    /// The one directory that was set aside.
+    pub(super) fn set_aside(&self) -> PathBuf {
+        self.only_one_in("aside")
+    }
+
+    fn only_one_in(&self, directory: &str) -> PathBuf {
+        let entries = std::fs::read_dir(self.dir.path().join(".gitsync").join(directory)).unwrap();
         let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
         assert_eq!(paths.len(), 1, "{paths:?}");
         paths.remove(0)
