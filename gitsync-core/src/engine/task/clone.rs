@@ -14,7 +14,7 @@ use crate::engine::disk::{
 use crate::engine::parts::blocking;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ObjectId, RefName};
-use crate::plan::{ObjectFacts, SyncPlan, kept_name, plan, policy_digest};
+use crate::plan::{ObjectFacts, RefMapping, SyncPlan, kept_name, plan, policy_digest};
 use crate::source::SourceUrl;
 
 impl Attempt {
@@ -84,9 +84,9 @@ impl Attempt {
         };
         let before = before.unwrap_or_else(|| empty.clone());
         let plan = plan(&mapping, &recorded, &before, &advertised)?;
-        self.carry_objects_over(&temporary, &plan, &before).await?;
+        self.carry_objects_over(&temporary, &mapping, &plan, &before).await?;
         let facts = self.object_facts(temporary.path(), &plan).await?;
-        let keep = self.kept_after(temporary.path(), &plan, &facts, &before).await?;
+        let keep = self.kept_after(temporary.path(), &mapping, &plan, &facts, &before).await?;
         let head = fresh.head.clone().unwrap_or(empty.head);
         let edits = fresh.edits.into_iter().chain(keep).collect();
         let change = RefTransaction { edits, head: fresh.head };
@@ -154,8 +154,14 @@ impl Attempt {
     }
 
     /// Takes the old repository's objects over if the clone lacks one that is to be kept.
-    async fn carry_objects_over(&self, clone: &Temporary, plan: &SyncPlan, before: &LocalRefs) -> Result<()> {
-        let kept = before.refs.iter().filter(|(name, _)| name.is_reserved()).map(|(_, id)| *id);
+    async fn carry_objects_over(
+        &self,
+        clone: &Temporary,
+        mapping: &RefMapping,
+        plan: &SyncPlan,
+        before: &LocalRefs,
+    ) -> Result<()> {
+        let kept = before.refs.iter().filter(|(name, _)| !mapping.manages(name)).map(|(_, id)| *id);
         let ids = unique(plan.at_risk.iter().map(|risk| risk.old).chain(kept));
         if !self.missing(clone.path(), &ids).await?.is_empty() && self.published.exists() {
             let (from, to) = (self.published.clone(), clone.clone());
@@ -164,21 +170,23 @@ impl Attempt {
         Ok(())
     }
 
-    /// Returns the kept references of the clone: those there were, and those for tips that are lost by it. What could not
-    /// be carried over is passed over.
+    /// Returns what the clone has beside upstream's references: those that upstream does not decide about, kept ones among
+    /// them, and kept ones for tips that are lost by it. What could not be carried over is passed over.
     async fn kept_after(
         &self,
         clone: &Path,
+        mapping: &RefMapping,
         plan: &SyncPlan,
         facts: &ObjectFacts,
         before: &LocalRefs,
     ) -> Result<Vec<RefEdit>> {
+        let unmanaged = before.refs.iter().filter(|(name, _)| !mapping.manages(name));
+        let mut keep: BTreeMap<RefName, ObjectId> = unmanaged.cloned().collect();
         let day = self.parts.clock.now().utc_day();
-        let mut keep: BTreeMap<RefName, ObjectId> = BTreeMap::new();
         for tip in plan.lost_tips(facts) {
+            // A kept reference names the id it holds; one that was moved by hand is put right.
             keep.insert(kept_name(&day, tip)?, tip);
         }
-        keep.extend(before.refs.iter().filter(|(name, _)| name.is_reserved()).cloned());
         let ids: Vec<ObjectId> = keep.values().copied().collect();
         let missing = self.missing(clone, &ids).await?;
         let keep = keep.into_iter().filter(|(_, id)| !missing.contains(id));

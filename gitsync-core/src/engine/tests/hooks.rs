@@ -1,5 +1,6 @@
 //! Workers that stop where a test wants them to, and what somebody else does meanwhile.
 
+use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -8,7 +9,11 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use super::world::World;
+use crate::backend::{GitBackend, RefEdit, RefTransaction};
+use crate::engine::disk::Unpublished;
 use crate::engine::{EngineOptions, GitSync, StepHook};
+use crate::model::{ObjectId, RefName, Repository};
 
 /// Stops work once at a step until it is let go: a worker that is only slow.
 #[derive(Debug)]
@@ -45,6 +50,18 @@ pub(super) fn deaf() -> EngineOptions {
 pub(super) fn start(engine: &GitSync) -> JoinHandle<()> {
     let worker = engine.worker();
     tokio::spawn(async move { drop(worker.run_until_idle().await) })
+}
+
+/// Pushes a commit, as a user of the repository does: objects, then a reference.
+pub(super) async fn push(world: &World, repository: &Repository, name: &str, old: Option<ObjectId>) -> ObjectId {
+    let commit = world.backend.commit(&[], &format!("pushed to {name}"));
+    let directory = world.published(repository);
+    let hex = commit.to_string();
+    fs::create_dir_all(directory.join("objects").join(&hex[..2])).unwrap();
+    fs::write(directory.join("objects").join(&hex[..2]).join(&hex[2..]), b"").unwrap();
+    let edits = vec![RefEdit { name: RefName::new(name).unwrap(), old, new: Some(commit) }];
+    world.backend.update_refs(&directory, RefTransaction { edits, head: None }, Box::new(Unpublished)).await.unwrap();
+    commit
 }
 
 /// Waits until something is as it should be.

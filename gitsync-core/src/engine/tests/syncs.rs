@@ -2,8 +2,10 @@
 
 use std::fs;
 
+use super::hooks::push;
 use super::world::{LONG_ENOUGH, World, is_done};
 use crate::backend::Head;
+use crate::engine::CreateRepository;
 use crate::error::{Error, ErrorKind};
 use crate::memory::Call;
 use crate::model::RefChange;
@@ -205,6 +207,29 @@ async fn a_reclone_does_not_go_on_without_the_old_references_for_a_passing_error
     world.check_books(repository.id).await;
 }
 
+/// A bare repository follows branches and tags; all else is its users'.
+#[tokio::test]
+async fn a_reclone_leaves_references_alone_that_upstream_does_not_decide_about() {
+    let world = World::new();
+    world.upstream(3);
+    let organisation = world.gitsync.create_organisation(&"org".parse().unwrap(), "Org").await.unwrap().id;
+    let wish = CreateRepository {
+        name: "bare".into(),
+        source: Some(world.source.clone()),
+        is_mirror: Some(false),
+        ..CreateRepository::default()
+    };
+    let (repository, _) = world.gitsync.create_repository(organisation, wish).await.unwrap();
+    world.work().await;
+    let notes = push(&world, &repository, "refs/notes/commits", None).await;
+    let mine = push(&world, &repository, "refs/heads/mine", None).await;
+    world.gitsync.migrate(repository.id, None, true).await.unwrap();
+    world.work().await;
+    let there = world.refs_on_disk(&repository).await;
+    assert!(there.contains(&("refs/notes/commits".into(), notes)), "{there:?}");
+    assert_eq!(world.kept_on_disk(&repository).await, [mine], "a branch is upstream's to decide about");
+}
+
 #[tokio::test]
 async fn a_reclone_in_place_of_a_damaged_repository_sets_its_files_aside() {
     let world = World::new();
@@ -244,22 +269,13 @@ async fn a_reclone_keeps_what_only_a_passing_reference_reaches() {
 
 #[tokio::test]
 async fn a_pushed_repository_without_a_source_records_what_is_there() {
-    use crate::backend::{GitBackend, RefEdit, RefTransaction};
-    use crate::engine::disk::Unpublished;
     let world = World::new();
     let (repository, _) = world.create("own", false).await;
     world.work().await;
     let made = world.repository(repository.id).await;
     assert_eq!((made.status, made.next_sync_at), (RepositoryStatus::Active, None));
 
-    // What a push does: objects, then a reference.
-    let commit = world.backend.commit(&[], "pushed");
-    let directory = world.published(&repository);
-    let hex = commit.to_string();
-    std::fs::create_dir_all(directory.join("objects").join(&hex[..2])).unwrap();
-    std::fs::write(directory.join("objects").join(&hex[..2]).join(&hex[2..]), b"").unwrap();
-    let edits = vec![RefEdit { name: "refs/heads/main".into_name(), old: None, new: Some(commit) }];
-    world.backend.update_refs(&directory, RefTransaction { edits, head: None }, Box::new(Unpublished)).await.unwrap();
+    push(&world, &repository, "refs/heads/main", None).await;
     assert!(is_done(&world.sync(repository.id).await));
     assert_eq!(world.repository(repository.id).await.total_commits, 1);
 }
