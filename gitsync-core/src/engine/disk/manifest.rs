@@ -114,7 +114,7 @@ impl Occupant {
                 .hint("migrate with force to clone the repository anew"),
             Occupant::Nobody | Occupant::Own(_) | Occupant::Unmarked => {
                 Error::new(ErrorKind::AlreadyExists, "something is where the repository is to be published")
-                    .hint("move it away")
+                    .hint("move it away, or migrate with force, which sets it aside below .gitsync/aside")
             }
         };
         error.with("path", published.display())

@@ -19,7 +19,7 @@ use crate::source::SourceUrl;
 
 impl Attempt {
     /// Clones, or goes on where an earlier attempt at this task had published. What is there and was cloned from the same
-    /// source is synced instead; what was cloned from another is left alone without force.
+    /// source is synced instead; what was cloned from another, or by nobody knows whom, is left alone without force.
     pub(super) async fn migrate(&self) -> Result<Done> {
         let (parameters, repository) = (&self.started.task.parameters, &self.started.repository);
         let source = parameters.source.as_ref().or(repository.source.as_ref());
@@ -27,10 +27,11 @@ impl Attempt {
             Error::new(ErrorKind::InvalidInput, "the repository has no source to migrate from")
                 .hint("give a source_url")
         })?;
-        match self.manifest().await? {
-            Some(manifest) if !parameters.force || self.has_cloned(&manifest, source) => {
+        match self.occupant().await? {
+            Occupant::Own(manifest) if !parameters.force || self.has_cloned(&manifest, source) => {
                 self.follow(&manifest, source).await
             }
+            // Whether it may be replaced is decided there.
             _ => self.clone_from(source).await,
         }
     }
@@ -41,7 +42,7 @@ impl Attempt {
     }
 
     /// Clones a source and publishes the result, in place of what is there. A failed clone changes nothing; a successful
-    /// one carries over every old tip that the new clone does not have, or, where that cannot be done, sets the old files aside.
+    /// one carries over every old tip that the new clone does not have, or sets the old files aside where that cannot be done.
     pub(super) async fn clone_from(&self, source: &SourceUrl) -> Result<Done> {
         let mapping = self.mapping()?;
         let occupant = self.occupant().await?;
@@ -79,7 +80,8 @@ impl Attempt {
         let before = before.filter(|before| before.format == advertised.format);
         let old = match (&occupant, &before) {
             (Occupant::Nobody, _) => None,
-            (Occupant::Own(_), Some(_)) => Some(OldFiles::Discard),
+            (Occupant::Own(_) | Occupant::Damaged, Some(_)) => Some(OldFiles::Discard),
+            // Nobody knows what else is in a directory that gitsync perhaps did not make.
             _ => Some(OldFiles::SetAside),
         };
         let before = before.unwrap_or_else(|| empty.clone());
@@ -101,9 +103,13 @@ impl Attempt {
     }
 
     /// Refuses to clone where something is that is not to be replaced.
+    ///
+    /// With force, a directory without a manifest, or with one that cannot be understood, is the repository's by its place:
+    /// it is replaced, and set aside if there may be more in it than was carried over. Another repository's never is.
     fn check_replaceable(&self, occupant: &Occupant) -> Result<()> {
         match occupant {
             Occupant::Nobody | Occupant::Own(_) => Ok(()),
+            Occupant::Unmarked | Occupant::Damaged if self.started.task.parameters.force => Ok(()),
             Occupant::Other(_) | Occupant::Unmarked | Occupant::Damaged => Err(occupant.in_the_way(&self.published)),
         }
     }

@@ -8,6 +8,7 @@ use super::hooks::{PauseAt, deaf, start};
 use super::world::{World, is_done};
 use crate::engine::{CreateRepository, EngineOptions, NoSteps};
 use crate::error::ErrorKind;
+use crate::memory::Call;
 use crate::model::{RepositoryId, TaskId};
 use crate::source::SourceUrl;
 use crate::state::RepositoryStatus;
@@ -49,15 +50,26 @@ async fn an_initialized_repository_is_there_and_empty() {
 }
 
 #[tokio::test]
-async fn a_directory_in_the_way_is_not_touched() {
-    let world = World::new();
-    let (repository, task) = world.create("a", false).await;
-    std::fs::create_dir_all(world.published(&repository)).unwrap();
-    std::fs::write(world.published(&repository).join("mine"), "x").unwrap();
-    world.work().await;
-    let failed = world.gitsync.task(task.id).await.unwrap().error.unwrap();
-    assert_eq!(failed.kind, ErrorKind::AlreadyExists);
-    assert!(world.published(&repository).join("mine").exists());
+async fn a_directory_in_the_way_is_not_touched_and_set_aside_with_force() {
+    for has_source in [false, true] {
+        let world = World::new();
+        world.upstream(2);
+        let (repository, task) = world.create("a", has_source).await;
+        fs::create_dir_all(world.published(&repository)).unwrap();
+        fs::write(world.published(&repository).join("mine"), "x").unwrap();
+        world.work().await;
+        let failed = world.gitsync.task(task.id).await.unwrap().error.unwrap();
+        assert_eq!(failed.kind, ErrorKind::AlreadyExists);
+        assert!(failed.message.contains("migrate with force"), "{}", failed.message);
+        assert!(world.published(&repository).join("mine").exists());
+        assert_eq!(world.backend.count(Call::Fetch), 0, "it is said before anything is fetched");
+
+        world.gitsync.migrate(repository.id, Some(world.source.clone()), true).await.unwrap();
+        world.work().await;
+        world.gitsync.janitor().round().await;
+        assert_eq!(fs::read_to_string(world.set_aside().join("mine")).unwrap(), "x");
+        assert_eq!(world.repository(repository.id).await.error, None);
+    }
 }
 
 #[tokio::test]

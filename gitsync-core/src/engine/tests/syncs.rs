@@ -248,6 +248,34 @@ async fn a_reclone_in_place_of_a_damaged_repository_sets_its_files_aside() {
     assert!(ended.progress.phase.ends_with(name), "the task says where: {}", ended.progress.phase);
 }
 
+/// A clone whose manifest is lost or damaged can be cloned anew, as the errors say.
+#[tokio::test]
+async fn a_forced_migrate_repairs_a_damaged_manifest() {
+    for (damage, expected) in [(Some("{"), ErrorKind::Corrupt), (None, ErrorKind::AlreadyExists)] {
+        let world = World::new();
+        let line = world.upstream(2);
+        let repository = world.mirror().await;
+        let manifest = world.published(&repository).join("gitsync.json");
+        match damage {
+            Some(text) => fs::write(manifest, text).unwrap(),
+            None => fs::remove_file(manifest).unwrap(),
+        }
+        let other = world.backend.commit(&[], "other");
+        world.set("refs/heads/main", Some(other));
+        let error = world.sync(repository.id).await.error.unwrap();
+        assert_eq!(error.kind, expected);
+        assert!(error.message.contains("migrate with force"), "{}", error.message);
+
+        let task = world.gitsync.migrate(repository.id, None, true).await.unwrap();
+        world.work().await;
+        let ended = world.gitsync.task(task.id).await.unwrap();
+        assert!(is_done(&ended), "{damage:?}: {:?}", ended.error);
+        assert_eq!(world.kept_on_disk(&repository).await, [line[1]]);
+        assert_eq!(world.remains("aside"), usize::from(damage.is_none()));
+        world.check_books(repository.id).await;
+    }
+}
+
 /// A tip that the clone happens to have, because another reference reaches it for now, is kept all the same.
 #[tokio::test]
 async fn a_reclone_keeps_what_only_a_passing_reference_reaches() {
