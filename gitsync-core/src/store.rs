@@ -147,9 +147,19 @@ pub struct Recording {
     pub baseline_digest: Option<Digest>,
     /// The digest of the policy they were mapped by.
     pub policy_digest: Option<Digest>,
-    /// Everything was walked: replaces all branches and tags, and orphans each commit that was not recorded since this
-    /// start of the task.
+    /// Everything was walked: replaces all branches and tags. What the walk did not find is orphaned before, by
+    /// [`Store::orphan_unrecorded`].
     pub full: bool,
+}
+
+/// What a call that does its work in chunks says of the rest.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chunk {
+    /// It did as much as its limit allows: there may be more, so it is to be called again.
+    More,
+    /// Nothing is left to do.
+    Last,
 }
 
 /// How long finished things are kept.
@@ -169,9 +179,14 @@ pub struct Retention {
 /// Every call is one transaction: it happens whole or not at all, and is durable when it returns. What a task notes on its
 /// way ([`mark_enqueued`](Store::mark_enqueued), [`report_progress`](Store::report_progress),
 /// [`begin_recording`](Store::begin_recording), [`record_commits`](Store::record_commits),
-/// [`orphan_commits`](Store::orphan_commits)) need only survive the process; a loss of power may take it where it takes all
-/// workers too, but never without all that was written later. Decisions are those of
-/// [`rules`](crate::rules); a store loads rows, asks, and writes. Time is the store's own clock, which tests inject.
+/// [`orphan_commits`](Store::orphan_commits), [`orphan_unrecorded`](Store::orphan_unrecorded)) need only survive the
+/// process; a loss of power may take it where it takes all workers too, but never without all that was written later.
+/// Decisions are those of [`rules`](crate::rules); a store loads rows, asks, and writes. Time is the store's own clock,
+/// which tests inject.
+///
+/// No transaction grows with the number of commits: what concerns all of a repository's is done in [`Chunk`]s, each a call
+/// with a limit of its own, so that others write in between. A call takes a time that depends on its limit alone, not on
+/// what is there or was done before. Whoever starts the task anew goes on with what is left.
 ///
 /// **All** calls may fail with [`Unavailable`](crate::ErrorKind::Unavailable), and then nothing was changed that the caller
 /// could rely on; **all** calls that name a record fail with [`NotFound`](crate::ErrorKind::NotFound) if it is not there;
@@ -277,8 +292,13 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Marks commits, at most [`MAX_STORE_BATCH`], as reached by no branch or tag any more. Unknown ones are passed over.
     async fn orphan_commits(&self, work: Work, commits: &[ObjectId]) -> Result<()>;
 
+    /// Marks commits that were not recorded since this start of the task as reached by no branch or tag any more, at most
+    /// `limit`. After a full walk it is to be called until nothing is left, between
+    /// [`begin_recording`](Store::begin_recording) and [`finish_task`](Store::finish_task).
+    async fn orphan_unrecorded(&self, work: Work, limit: usize) -> Result<Chunk>;
+
     /// Ends an attempt; see [`rules::finish`](crate::rules::finish). The recording, if there is one, is written with it, and
-    /// replaces what is recorded of the branches and tags it names.
+    /// replaces what is recorded of the branches and tags it names, or of all if it is full. Commits it leaves alone.
     ///
     /// # Errors
     /// `InvalidInput` for a recording with anything but a completion that knows its repository.
@@ -291,8 +311,13 @@ pub trait Store: fmt::Debug + Send + Sync {
         next_sync_at: Option<Timestamp>,
     ) -> Result<SyncTask>;
 
-    /// Ends a deletion: removes every row of the repository and keeps the task alone; see [`rules::purge`](crate::rules::purge).
-    async fn purge_repository(&self, work: Work) -> Result<()>;
+    /// Removes what is recorded of a repository, at most `limit` rows, in any order. The call that finds fewer ends the
+    /// deletion: it removes the repository too and keeps the task alone; see [`rules::purge`](crate::rules::purge). Until
+    /// then the repository is being deleted, its name is taken and its task runs.
+    ///
+    /// # Errors
+    /// `Conflict` unless the task is a deletion.
+    async fn purge_repository(&self, work: Work, limit: usize) -> Result<Chunk>;
 
     /// Lists branches by name.
     async fn list_branches(&self, repository: RepositoryId, page: &PageRequest) -> Result<Page<Branch>>;

@@ -8,7 +8,7 @@ use gitsync_core::model::{
 use gitsync_core::queue::NewJob;
 use gitsync_core::rules::{Archived, DueScan, Outcome, Request, Requested};
 use gitsync_core::store::{
-    CommitFilter, NewRepository, Recording, RepositoryFilter, RepositoryPatch, Retention, StartedTask, Store,
+    Chunk, CommitFilter, NewRepository, Recording, RepositoryFilter, RepositoryPatch, Retention, StartedTask, Store,
     TaskFilter, Work,
 };
 use gitsync_core::{Result, Timestamp};
@@ -130,6 +130,10 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn orphan_unrecorded(&self, work: Work, limit: usize) -> Result<Chunk> {
+        self.write_repeatable(move |c| Box::pin(operations::orphan_unrecorded(c, work, limit))).await
+    }
+
     async fn finish_task(
         &self,
         work: Work,
@@ -144,8 +148,8 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn purge_repository(&self, work: Work) -> Result<()> {
-        self.write(move |c| Box::pin(operations::purge_repository(c, work))).await
+    async fn purge_repository(&self, work: Work, limit: usize) -> Result<Chunk> {
+        self.write(move |c| Box::pin(operations::purge_repository(c, work, limit))).await
     }
 
     async fn list_branches(&self, repository: RepositoryId, page: &PageRequest) -> Result<Page<Branch>> {

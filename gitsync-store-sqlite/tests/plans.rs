@@ -100,6 +100,14 @@ async fn hot_queries_use_their_indexes() {
     let by_author = CommitFilter { author_email: Some("a@b".into()), ..CommitFilter::default() };
     let list = commits::list(Sqlite, REPOSITORY, &by_author, after, 10).unwrap();
     assert_uses(c, &list, &["git_commit_by_author (repository_id=? AND author_email=? AND "]).await;
+    let by_fence = ["git_commit_by_fence (repository_id=? AND recorded_by_fence<?)", "sqlite_autoindex_git_commit_1"];
+    assert_uses(c, &commits::orphan_unrecorded(Sqlite, REPOSITORY, 3, NOW, 10).unwrap(), &by_fence).await;
+    let by_time = ["COVERING INDEX git_commit_by_time (repository_id=?)", "sqlite_autoindex_git_commit_1"];
+    assert_uses(c, &commits::delete_some(Sqlite, REPOSITORY, 10).unwrap(), &by_time).await;
+    assert_uses(c, &refs::delete_some(Sqlite, REPOSITORY, 10).unwrap(), &["sqlite_autoindex_recorded_ref_1"]).await;
+    assert_uses(c, &log::delete_some(Sqlite, REPOSITORY, 10).unwrap(), &["ref_update_by_repository"]).await;
+    let others = tasks::delete_others(Sqlite, REPOSITORY, id, 10).unwrap();
+    assert_uses(c, &others, &["sync_task_by_repository (repository_id=?)"]).await;
     assert_uses(c, &refs::all(Sqlite, REPOSITORY).unwrap(), &["recorded_ref"]).await;
     assert_uses(c, &log::list(Sqlite, REPOSITORY, Some(3), 10).unwrap(), &["ref_update_by_repository"]).await;
     assert_uses(c, &log::prune(Sqlite, NOW, 10).unwrap(), &["ref_update_by_time"]).await;

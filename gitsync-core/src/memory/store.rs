@@ -14,7 +14,7 @@ use crate::model::{
 use crate::queue::NewJob;
 use crate::rules::{Archived, DueScan, Outcome, Request, Requested};
 use crate::store::{
-    CommitFilter, NewRepository, Recording, RepositoryFilter, RepositoryPatch, Retention, StartedTask, Store,
+    Chunk, CommitFilter, NewRepository, Recording, RepositoryFilter, RepositoryPatch, Retention, StartedTask, Store,
     TaskFilter, Work,
 };
 
@@ -155,6 +155,11 @@ impl Store for MemoryStore {
         tables.orphan_commits(work, commits, now)
     }
 
+    async fn orphan_unrecorded(&self, work: Work, limit: usize) -> Result<Chunk> {
+        let (mut tables, now) = self.begin();
+        tables.orphan_unrecorded(work, limit, now)
+    }
+
     async fn finish_task(
         &self,
         work: Work,
@@ -166,9 +171,9 @@ impl Store for MemoryStore {
         tables.finish_task(work, outcome, recording, next_sync_at, now)
     }
 
-    async fn purge_repository(&self, work: Work) -> Result<()> {
+    async fn purge_repository(&self, work: Work, limit: usize) -> Result<Chunk> {
         let (mut tables, now) = self.begin();
-        tables.purge_repository(work, now)
+        tables.purge_repository(work, limit, now)
     }
 
     async fn list_branches(&self, repository: RepositoryId, page: &PageRequest) -> Result<Page<Branch>> {

@@ -17,7 +17,7 @@ use gitsync_core::model::{PageRequest, Progress, Repository, RepositoryId, SyncT
 use gitsync_core::queue::QueueLimits;
 use gitsync_core::rules::Outcome;
 use gitsync_core::state::TaskStatus;
-use gitsync_core::store::{CommitFilter, RepositoryFilter, Retention, StartedTask, TaskFilter, Work};
+use gitsync_core::store::{CommitFilter, MAX_STORE_BATCH, RepositoryFilter, Retention, StartedTask, TaskFilter, Work};
 use gitsync_core::testing::ManualClock;
 use gitsync_core::{Clock, ErrorKind, Result, Store};
 use gitsync_store_sqlite::SqliteStore;
@@ -95,6 +95,10 @@ impl Run {
                 let _ = ask!(run, at, |store| store.record_commits(work, &commits));
                 let orphans: Vec<_> = (0..run.rng.u8(..3)).map(|_| run.id()).collect();
                 let _ = ask!(run, at, |store| store.orphan_commits(work, &orphans));
+                if run.rng.u8(..4) == 0 {
+                    // All at once: which go first is each store's own.
+                    let _ = ask!(run, at, |store| store.orphan_unrecorded(work, MAX_STORE_BATCH));
+                }
             }
             10..=12 => {
                 let Some(work) = run.work() else { return };
@@ -121,7 +125,8 @@ impl Run {
                 let Some(work) = run.work() else { return };
                 let progress = Progress { phase: "p".into(), objects: run.rng.u64(..9), bytes: 1, commits: 2 };
                 let _ = ask!(run, at, |store| store.report_progress(work, &progress));
-                let _ = ask!(run, at, |store| store.purge_repository(work));
+                let limit = run.rng.usize(..20);
+                let _ = ask!(run, at, |store| store.purge_repository(work, limit));
             }
             _ => run.keep_house(at).await,
         }

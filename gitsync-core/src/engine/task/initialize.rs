@@ -25,6 +25,10 @@ impl Attempt {
             })
             .await?;
         }
+        if self.started.was_recording {
+            // A clone broke off while it was recorded: what it left is in no branch.
+            self.orphan_unrecorded().await?;
+        }
         let books = Completion {
             default_branch: Some(head),
             size_bytes: self.size_on_disk().await?,

@@ -13,8 +13,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+#[cfg(test)]
+pub(super) use self::delete::PURGE_CHUNK;
 use self::local::remove_temporaries_of;
 use self::progress::ProgressReporter;
+#[cfg(test)]
+pub(super) use self::record::ORPHAN_CHUNK;
 use super::disk::{DiskFence, FenceGuard, Storage, remove_stale_locks, replay_journal};
 use super::parts::{Parts, blocking};
 use crate::backend::CallContext;

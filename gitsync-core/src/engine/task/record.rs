@@ -11,7 +11,10 @@ use crate::model::{Commit, ObjectId, RecordedRef, RefName};
 use crate::plan::{Digest, MovementKind, ObjectFacts, RefMapping, SyncPlan, head_after, refs_digest};
 use crate::rules::Completion;
 use crate::source::SourceUrl;
-use crate::store::{MAX_STORE_BATCH, Recording};
+use crate::store::{Chunk, MAX_STORE_BATCH, Recording};
+
+/// How many commits one call marks as orphaned after a full walk: so few that others that write hardly wait for it.
+pub(in crate::engine) const ORPHAN_CHUNK: usize = 1_000;
 
 /// What has been published and is to be recorded.
 pub(super) struct Books {
@@ -81,7 +84,9 @@ impl Attempt {
         self.parts.store.begin_recording(self.started.work).await?;
         self.step("recording begun").await?;
         let (gained, lost) = if books.full {
-            (self.record_commits(CommitWalk { tips: present, ..CommitWalk::default() }).await?, 0)
+            let gained = self.record_commits(CommitWalk { tips: present, ..CommitWalk::default() }).await?;
+            self.orphan_unrecorded().await?;
+            (gained, 0)
         } else {
             let fresh_packs = std::mem::take(&mut books.fresh_packs);
             let gained = CommitWalk { tips: present.clone(), hidden: recorded.clone(), fresh_packs };
@@ -169,6 +174,14 @@ impl Attempt {
             self.step("batch orphaned").await?;
         }
         Ok(orphaned)
+    }
+
+    /// Marks the commits that a full walk did not find.
+    pub(super) async fn orphan_unrecorded(&self) -> Result<()> {
+        while self.parts.store.orphan_unrecorded(self.started.work, ORPHAN_CHUNK).await? == Chunk::More {
+            self.step("batch orphaned").await?;
+        }
+        Ok(())
     }
 }
 

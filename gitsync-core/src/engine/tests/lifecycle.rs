@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::hooks::{PauseAt, deaf, start};
 use super::world::{World, is_done};
+use crate::engine::task::PURGE_CHUNK;
 use crate::engine::{CreateRepository, EngineOptions, NoSteps};
 use crate::error::ErrorKind;
 use crate::memory::Call;
@@ -128,6 +129,18 @@ async fn the_files_of_another_repository_are_never_touched() {
     world.work().await;
     assert!(is_done(&world.gitsync.task(task.id).await.unwrap()));
     assert_eq!(world.refs_on_disk(&repository).await, there);
+}
+
+#[tokio::test]
+async fn a_deletion_removes_more_rows_than_one_call_does() {
+    let world = World::new();
+    world.upstream(2 * PURGE_CHUNK + 5);
+    let repository = world.mirror().await;
+    let task = world.gitsync.delete_repository(repository.id).await.unwrap();
+    world.work().await;
+    assert!(is_done(&world.gitsync.task(task.id).await.unwrap()));
+    // It would be refused while the old one had rows.
+    world.mirror().await;
 }
 
 #[tokio::test]

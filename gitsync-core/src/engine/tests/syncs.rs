@@ -6,6 +6,7 @@ use super::hooks::push;
 use super::world::{LONG_ENOUGH, World, is_done};
 use crate::backend::Head;
 use crate::engine::CreateRepository;
+use crate::engine::task::ORPHAN_CHUNK;
 use crate::error::{Error, ErrorKind};
 use crate::memory::Call;
 use crate::model::RefChange;
@@ -53,6 +54,18 @@ async fn a_fast_forward_counts_what_is_new_and_keeps_nothing() {
     let task = world.sync(repository.id).await;
     assert_eq!((task.status, task.commits_synced), (TaskStatus::Completed, 1));
     assert!(world.kept_on_disk(&repository).await.is_empty());
+    world.check_books(repository.id).await;
+}
+
+#[tokio::test]
+async fn a_clone_in_place_of_another_orphans_more_commits_than_one_call_does() {
+    let world = World::new();
+    world.upstream(2 * ORPHAN_CHUNK + 5);
+    let repository = world.mirror().await;
+    let other = world.backend.commit(&[], "other history");
+    world.set("refs/heads/main", Some(other));
+    world.gitsync.migrate(repository.id, None, true).await.unwrap();
+    world.work().await;
     world.check_books(repository.id).await;
 }
 

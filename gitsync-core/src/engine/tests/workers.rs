@@ -193,6 +193,34 @@ async fn an_initialize_behind_a_migrate_does_not_wait_for_ever() {
     assert!(is_done(&world.sync(repository.id).await));
 }
 
+/// A clone broke off while it was recorded, its directory was removed by hand, and its upstream is gone.
+#[tokio::test]
+async fn an_empty_repository_shows_nothing_of_a_clone_that_broke_off() {
+    let world = World::new();
+    world.upstream(3);
+    let (repository, first) = world.create("a", false).await;
+    fs::create_dir_all(world.published(&repository)).unwrap();
+    world.work().await;
+    fs::remove_dir(world.published(&repository)).unwrap();
+    let clone = world.gitsync.migrate(repository.id, Some(world.source.clone()), false).await.unwrap();
+    let pause = PauseAt::new("batch recorded");
+    let engine = world.engine(Arc::clone(&pause) as _);
+    let worker = start(&engine);
+    pause.reached.notified().await;
+    worker.abort();
+    assert!(worker.await.unwrap_err().is_cancelled());
+    fs::remove_dir_all(world.published(&repository)).unwrap();
+    world.backend.fail_next(Call::List, Error::new(ErrorKind::SourceNotFound, "it is gone"));
+    world.clock.advance(LONG_ENOUGH);
+    world.work().await;
+    assert_eq!(world.gitsync.task(clone.id).await.unwrap().status, TaskStatus::Failed);
+    assert_eq!(world.commits(repository.id, false).await.len(), 3);
+    let again = world.gitsync.retry_task(first.id).await.unwrap();
+    world.work().await;
+    assert!(is_done(&world.gitsync.task(again.id).await.unwrap()));
+    assert_eq!(world.commits(repository.id, false).await, []);
+}
+
 #[tokio::test]
 async fn a_migrate_that_was_refused_does_not_come_true_by_the_schedule() {
     let world = World::new();

@@ -1,5 +1,6 @@
 //! What is recorded of references and commits.
 
+use super::work::remove_some;
 use super::{CommitRow, RepositoryRow, Tables};
 use crate::clock::Timestamp;
 use crate::model::{Commit, ObjectId, RefChange, RefUpdate};
@@ -21,12 +22,22 @@ impl RepositoryRow {
         }
     }
 
-    pub(super) fn apply(&mut self, recording: &Recording, fence: i64, now: Timestamp) {
+    /// Orphans what this start of the task did not record, and tells how many that were.
+    pub(super) fn orphan_unrecorded(&mut self, fence: i64, limit: usize, now: Timestamp) -> usize {
+        let unrecorded = |row: &&mut CommitRow| row.recorded_by != fence && row.orphaned_at.is_none();
+        let chunk = self.commits.values_mut().filter(unrecorded).take(limit);
+        chunk.map(|row| row.orphaned_at = Some(now)).count()
+    }
+
+    /// Removes references and commits, as many as are left of a limit.
+    pub(super) fn remove_records(&mut self, left: &mut usize) {
+        remove_some(&mut self.refs, left, |_| true);
+        remove_some(&mut self.commits, left, |_| true);
+    }
+
+    pub(super) fn apply(&mut self, recording: &Recording) {
         if recording.full {
             self.refs.clear();
-            for row in self.commits.values_mut().filter(|row| row.recorded_by != fence) {
-                row.orphaned_at.get_or_insert(now);
-            }
         }
         for name in &recording.removed {
             self.refs.remove(name);

@@ -1,11 +1,13 @@
 //! The start and the end of work on a task.
 
+use std::collections::BTreeMap;
+
 use super::{Tables, check_batch};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Commit, ObjectId, Progress, SyncTask, TaskId};
 use crate::rules::{self, Finished, Outcome, Start};
-use crate::store::{Recording, StartedTask, StartedWork, Work};
+use crate::store::{Chunk, MAX_STORE_BATCH, Recording, StartedTask, StartedWork, Work};
 
 impl Tables {
     pub(in crate::memory) fn start_task(
@@ -66,6 +68,13 @@ impl Tables {
         Ok(())
     }
 
+    pub(in crate::memory) fn orphan_unrecorded(&mut self, work: Work, limit: usize, now: Timestamp) -> Result<Chunk> {
+        self.check_work(work)?;
+        let limit = limit.min(MAX_STORE_BATCH);
+        let orphaned = self.row_mut(work.repository)?.orphan_unrecorded(work.fence, limit, now);
+        Ok(if orphaned < limit { Chunk::Last } else { Chunk::More })
+    }
+
     pub(in crate::memory) fn finish_task(
         &mut self,
         work: Work,
@@ -84,19 +93,34 @@ impl Tables {
             rules::finish(&row.repository, task, follow_up, outcome, next_sync_at, now)?;
         self.write(repository, follow_up.iter().chain([&task]))?;
         if let Some(recording) = recording {
-            self.row_mut(work.repository)?.apply(recording, work.fence, now);
+            self.row_mut(work.repository)?.apply(recording);
             self.log(work, recording, now);
         }
         Ok(task)
     }
 
-    pub(in crate::memory) fn purge_repository(&mut self, work: Work, now: Timestamp) -> Result<()> {
+    pub(in crate::memory) fn purge_repository(&mut self, work: Work, limit: usize, now: Timestamp) -> Result<Chunk> {
         self.check_work(work)?;
         let tombstone = rules::purge(self.task(work.task)?, now)?;
+        let mut left = limit.min(MAX_STORE_BATCH);
+        self.row_mut(work.repository)?.remove_records(&mut left);
+        remove_some(&mut self.ref_updates, &mut left, |update| update.repository == work.repository);
+        remove_some(&mut self.tasks, &mut left, |task| task.repository == work.repository && task.id != work.task);
+        if left == 0 {
+            return Ok(Chunk::More);
+        }
         self.repositories.remove(&work.repository);
-        self.tasks.retain(|_, task| task.repository != work.repository);
-        self.ref_updates.retain(|_, update| update.repository != work.repository);
+        self.tasks.remove(&work.task);
         self.tombstones.insert(tombstone.id, tombstone);
-        Ok(())
+        Ok(Chunk::Last)
     }
+}
+
+/// Removes rows that are to go, as many as are left of a limit, and counts them off it.
+pub(super) fn remove_some<K: Ord, V>(rows: &mut BTreeMap<K, V>, left: &mut usize, goes: impl Fn(&V) -> bool) {
+    rows.retain(|_, row| {
+        let stays = *left == 0 || !goes(row);
+        *left -= usize::from(!stays);
+        stays
+    });
 }

@@ -95,7 +95,7 @@ pub async fn an_archived_repository_refuses_work(h: StoreHarness) {
     }
     assert_eq!(h.books(repository.id).await, before);
     let deletion = h.running(repository.id, TaskKind::Delete).await;
-    h.store.purge_repository(deletion.work).await.expect("the repository can be removed");
+    h.purge(&deletion).await;
 }
 
 async fn archive(h: &StoreHarness, repository: &Repository) -> Archived {

@@ -5,7 +5,7 @@ use crate::error::ErrorKind;
 use crate::model::{Commit, MAX_PAGE_ITEMS, ObjectId, PageRequest, RecordedRef, RefName, Signature, TaskId, TaskKind};
 use crate::plan::{Movement, MovementKind};
 use crate::queue::NewJob;
-use crate::store::{CommitFilter, MAX_STORE_BATCH, Recording};
+use crate::store::{Chunk, CommitFilter, MAX_STORE_BATCH, Recording};
 
 /// A longer slice is refused whole.
 pub async fn longer_slices_are_refused(h: StoreHarness) {
@@ -88,6 +88,27 @@ pub async fn limits_may_be_anything(h: StoreHarness) {
     assert_eq!(h.tasks(due).await.len(), 2);
     let page = h.store.list_tasks(&Default::default(), &everything()).await.expect("tasks can be listed");
     assert_eq!((page.items.len(), page.next), (3, None));
+}
+
+/// However much a call that works in chunks is allowed, it does no more than the most that one call may.
+pub async fn the_longest_chunks_are_bounded(h: StoreHarness) {
+    let repository = h.migrated("r").await.id;
+    let work = h.running(repository, TaskKind::Sync).await;
+    let commits: Vec<_> = (0..MAX_STORE_BATCH).map(numbered).collect();
+    h.record(&work, &commits).await;
+    h.complete(&work, completion(1, 1), None).await;
+    let work = h.running(repository, TaskKind::Sync).await;
+    for (chunk, left) in [(Chunk::More, 1), (Chunk::Last, 0)] {
+        let answer = h.store.orphan_unrecorded(work.work, usize::MAX).await.expect("commits can be orphaned");
+        assert_eq!((answer, count(&h, repository).await), (chunk, left));
+    }
+    h.complete(&work, completion(0, 0), None).await;
+    let deletion = h.running(repository, TaskKind::Delete).await;
+    assert_eq!(h.store.purge_repository(deletion.work, 0).await.expect("that is no error"), Chunk::More);
+    for chunk in [Chunk::More, Chunk::Last] {
+        let answer = h.store.purge_repository(deletion.work, usize::MAX).await.expect("rows can be removed");
+        assert_eq!(answer, chunk);
+    }
 }
 
 /// Returns a commit of which there are many.

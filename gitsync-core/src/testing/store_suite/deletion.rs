@@ -1,11 +1,15 @@
 //! Deletions, from the request to what is left in the end.
 
-use super::harness::{StoreHarness, commit, completion, everything, id, refusal};
+use super::harness::{SECOND, StoreHarness, branch, commit, completion, everything, refusal};
 use crate::error::ErrorKind;
-use crate::model::{Repository, SyncTask, TaskId, TaskKind};
+use crate::model::{RecordedRef, Repository, SyncTask, TaskId, TaskKind};
+use crate::plan::{Movement, MovementKind};
 use crate::rules::{Disposition, Outcome, Request};
 use crate::state::TaskStatus;
-use crate::store::{CommitFilter, NewRepository, RepositoryFilter, RepositoryPatch, StartedTask, TaskFilter, Work};
+use crate::store::{
+    Chunk, CommitFilter, NewRepository, Recording, RepositoryFilter, RepositoryPatch, StartedTask, StartedWork,
+    TaskFilter, Work,
+};
 
 /// From the request on the repository is there for its deletion only, and its name is still taken.
 pub async fn a_repository_that_is_being_deleted_is_hidden(h: StoreHarness) {
@@ -61,7 +65,7 @@ pub async fn a_purge_leaves_the_deletion_alone(h: StoreHarness) {
     let repository = h.migrated("r").await;
     let migrate = h.tasks(repository.id).await[0].id;
     let deletion = h.running(repository.id, TaskKind::Delete).await;
-    h.store.purge_repository(deletion.work).await.expect("the repository can be removed");
+    h.purge(&deletion).await;
 
     assert_hidden(&h, &repository).await;
     assert_eq!(refusal(h.store.baseline(repository.id).await), ErrorKind::NotFound);
@@ -93,7 +97,7 @@ pub async fn nothing_happens_after_a_purge(h: StoreHarness) {
     h.finish(&sync, Outcome::Cancelled).await;
     let deletion = h.tasks(repository.id).await[0].id;
     let deletion = h.start(deletion).await;
-    h.store.purge_repository(deletion.work).await.expect("the repository can be removed");
+    h.purge(&deletion).await;
     let tombstone = h.task(deletion.task.id).await;
 
     for id in [migrate, task, deletion.task.id, TaskId::generate()] {
@@ -103,7 +107,7 @@ pub async fn nothing_happens_after_a_purge(h: StoreHarness) {
     for work in [sync.work, deletion.work] {
         let late = h.store.record_commits(work, &[commit(9, 9)]).await;
         assert_eq!(refusal(late), ErrorKind::NotFound);
-        assert_eq!(refusal(h.store.purge_repository(work).await), ErrorKind::NotFound);
+        assert_eq!(refusal(h.store.purge_repository(work, 1).await), ErrorKind::NotFound);
     }
     let cancelled = h.store.cancel_task(tombstone.id).await.expect("what has ended stays");
     assert_eq!(cancelled, tombstone);
@@ -112,19 +116,92 @@ pub async fn nothing_happens_after_a_purge(h: StoreHarness) {
     assert_eq!(refusal(h.store.request_task(repository.id, &deletion).await), ErrorKind::NotFound);
 }
 
-/// Only the worker that runs the deletion removes the repository.
+/// Only the worker that runs the deletion removes anything, from its first row to the last.
 pub async fn a_purge_is_fenced(h: StoreHarness) {
     let repository = h.migrated("r").await;
     let sync = h.running(repository.id, TaskKind::Sync).await;
-    assert_eq!(refusal(h.store.purge_repository(sync.work).await), ErrorKind::Conflict);
-    h.complete(&sync, completion(1, 1), None).await;
-    let paused = h.running(repository.id, TaskKind::Delete).await;
-    let current = h.start(paused.task.id).await;
-    assert_eq!(refusal(h.store.purge_repository(paused.work).await), ErrorKind::LeaseLost);
-    assert_eq!(refusal(h.store.purge_repository(sync.work).await), ErrorKind::LeaseLost);
-    assert_eq!(h.task(current.task.id).await, current.task);
-    assert_eq!(h.baseline(repository.id).await.iter().map(|r| r.id).collect::<Vec<_>>(), [id(1)]);
-    h.store.purge_repository(current.work).await.expect("the repository can be removed");
+    assert_eq!(refusal(h.store.purge_repository(sync.work, 1).await), ErrorKind::Conflict);
+    h.complete(&sync, completion(1, 1), Some(&branches(7))).await;
+    let mut paused = h.running(repository.id, TaskKind::Delete).await;
+    // Each worker is outrun by the next after one row.
+    for _ in 0..6 {
+        let current = h.start(paused.task.id).await;
+        let left = h.baseline(repository.id).await;
+        assert_eq!(refusal(h.store.purge_repository(paused.work, 1).await), ErrorKind::LeaseLost);
+        assert_eq!(refusal(h.store.purge_repository(sync.work, 1).await), ErrorKind::LeaseLost);
+        assert_eq!(h.baseline(repository.id).await, left);
+        assert_eq!(h.task(current.task.id).await, current.task);
+        assert_eq!(purge_some(&h, &current, 1).await, Chunk::More);
+        paused = current;
+    }
+    h.purge(&paused).await;
+    assert_eq!(h.task(paused.task.id).await.status, TaskStatus::Completed);
+}
+
+/// A call removes no more rows than asked for; the next one, also of another worker, goes on with what is left.
+pub async fn a_purge_goes_on_until_nothing_is_left(h: StoreHarness) {
+    let other = h.migrated("other").await;
+    let other_books = h.books(other.id).await;
+    for limit in [1, 2, 3, 5, 12, 13, 100] {
+        let repository = h.migrated("r").await;
+        let work = h.running(repository.id, TaskKind::Sync).await;
+        h.record(&work, &[commit(2, 2), commit(3, 3), commit(4, 4)]).await;
+        h.complete(&work, completion(4, 3), Some(&branches(2))).await;
+        // Three branches, four commits, three entries of the log and two tasks beside the deletion.
+        let mut deletion = h.running(repository.id, TaskKind::Delete).await;
+        for _ in 0..12 / limit {
+            assert_eq!(purge_some(&h, &deletion, limit).await, Chunk::More, "{limit}");
+            assert_eq!(h.task(deletion.task.id).await.status, TaskStatus::Running);
+            deletion = h.start(deletion.task.id).await;
+        }
+        assert_eq!(purge_some(&h, &deletion, limit).await, Chunk::Last, "{limit}");
+        assert_eq!(h.task(deletion.task.id).await.status, TaskStatus::Completed);
+        assert_eq!(refusal(h.store.baseline(repository.id).await), ErrorKind::NotFound);
+        let (new, _) = h.create("r").await;
+        assert_eq!((h.commits(new.id, true).await, h.log(new.id).await), (vec![], vec![]));
+        assert_eq!((h.baseline(new.id).await, h.tasks(new.id).await.len()), (vec![], 1));
+        let deletion = h.running(new.id, TaskKind::Delete).await;
+        h.purge(&deletion).await;
+        assert_eq!(h.books(other.id).await, other_books);
+    }
+}
+
+/// A repository of which a part is gone is no more to be found than before, its name is taken, and no work on it begins.
+pub async fn a_half_purged_repository_is_hidden(h: StoreHarness) {
+    let repository = h.migrated_until("r", Some(h.in_seconds(1))).await;
+    let requested = h.request(repository.id, TaskKind::Delete).await.task;
+    let deletion = h.start(requested.id).await;
+    h.clock.advance(10 * SECOND);
+    loop {
+        assert_hidden(&h, &repository).await;
+        let same_name = h.new_mirror("R").await;
+        assert_eq!(refusal(h.store.create_repository(&same_name).await), ErrorKind::AlreadyExists);
+        let again = h.request(repository.id, TaskKind::Delete).await;
+        assert_eq!((again.disposition, again.task), (Disposition::Returned, deletion.task.clone()));
+        let due = h.store.request_due(10).await.expect("due repositories can be looked for");
+        assert_eq!((due.tasks, h.outbox().await), (vec![], vec![]));
+        if purge_some(&h, &deletion, 1).await == Chunk::Last {
+            break;
+        }
+    }
+    assert_hidden(&h, &repository).await;
+    h.create("R").await;
+}
+
+async fn purge_some(h: &StoreHarness, deletion: &StartedWork, limit: usize) -> Chunk {
+    h.store.purge_repository(deletion.work, limit).await.expect("rows can be removed")
+}
+
+/// Returns a recording of some branches that are new, and that says so.
+fn branches(count: u8) -> Recording {
+    let new: Vec<_> = (0..count).map(|number| branch(&format!("b{number}"), 1)).collect();
+    let created = |new: &RecordedRef| Movement {
+        name: new.name.clone(),
+        old: None,
+        new: Some(new.id),
+        kind: MovementKind::Created,
+    };
+    Recording { movements: new.iter().map(created).collect(), changed: new, ..Recording::default() }
 }
 
 /// Asserts that nobody who asks for a repository finds it.

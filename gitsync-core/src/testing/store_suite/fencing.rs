@@ -87,7 +87,8 @@ async fn write_in_all_ways(h: &StoreHarness, work: Work) -> Vec<(&'static str, R
         ("begin_recording", h.store.begin_recording(work).await),
         ("record_commits", h.store.record_commits(work, &[commit(8, 8)]).await),
         ("orphan_commits", h.store.orphan_commits(work, &[id(1)]).await),
+        ("orphan_unrecorded", h.store.orphan_unrecorded(work, 1).await.map(drop)),
         ("finish_task", h.store.finish_task(work, &outcome, None, None).await.map(drop)),
-        ("purge_repository", h.store.purge_repository(work).await),
+        ("purge_repository", h.store.purge_repository(work, 1).await.map(drop)),
     ]
 }

@@ -15,7 +15,7 @@ use crate::model::{
 use crate::queue::NewJob;
 use crate::rules::{Completion, Outcome, Request, Requested};
 use crate::store::{
-    CommitFilter, MAX_STORE_BATCH, NewRepository, Recording, StartedTask, StartedWork, Store, TaskFilter,
+    Chunk, CommitFilter, MAX_STORE_BATCH, NewRepository, Recording, StartedTask, StartedWork, Store, TaskFilter,
 };
 use crate::testing::ManualClock;
 
@@ -176,6 +176,20 @@ impl StoreHarness {
         let outcome = Outcome::Completed(Some(Box::new(completion)));
         let next = Some(self.in_seconds(3600));
         self.store.finish_task(work.work, &outcome, recording, next).await.expect("the task can be completed")
+    }
+
+    /// Orphans what was not recorded since the start of the task, to the end.
+    pub(super) async fn orphan_unrecorded(&self, work: &StartedWork) {
+        while self.store.orphan_unrecorded(work.work, MAX_STORE_BATCH).await.expect("commits can be orphaned")
+            == Chunk::More
+        {}
+    }
+
+    /// Ends a deletion.
+    pub(super) async fn purge(&self, deletion: &StartedWork) {
+        while self.store.purge_repository(deletion.work, MAX_STORE_BATCH).await.expect("rows can be removed")
+            == Chunk::More
+        {}
     }
 
     /// Returns the branches and tags that are recorded.

@@ -128,6 +128,8 @@ macro_rules! store_suite {
                 a_purge_leaves_the_deletion_alone,
                 nothing_happens_after_a_purge,
                 a_purge_is_fenced,
+                a_purge_goes_on_until_nothing_is_left,
+                a_half_purged_repository_is_hidden,
             ]
             fencing: [
                 a_lower_epoch_is_not_started,
@@ -146,6 +148,8 @@ macro_rules! store_suite {
             recording: [
                 the_books_are_written_with_the_outcome,
                 a_full_walk_orphans_what_it_did_not_see,
+                what_a_full_walk_did_not_see_is_orphaned_in_chunks,
+                an_orphaning_that_broke_off_is_done_by_the_next_start,
                 an_increment_changes_what_it_names,
                 a_full_recording_replaces_all_references,
                 tags_are_recorded_but_are_no_branches,
@@ -186,6 +190,7 @@ macro_rules! store_suite {
                 the_longest_slices_are_taken,
                 a_recording_may_be_longer,
                 limits_may_be_anything,
+                the_longest_chunks_are_bounded,
             ]
         }
     };

@@ -37,7 +37,7 @@ pub async fn repositories_in_pages(h: StoreHarness) {
     let (first, next) = page(2, None, &list).await;
     assert_eq!(first, made[..2]);
     let deletion = h.running(made[1].id, TaskKind::Delete).await;
-    h.store.purge_repository(deletion.work).await.expect("the repository can be removed");
+    h.purge(&deletion).await;
     made.push(h.create("aa").await.0);
     assert_eq!(
         rest(2, next, &list).await,

@@ -64,7 +64,7 @@ pub async fn the_last_task_is_the_one_requested_last(h: StoreHarness) {
 pub async fn tombstones_go(h: StoreHarness) {
     let repository = h.migrated("r").await.id;
     let deletion = h.running(repository, TaskKind::Delete).await;
-    h.store.purge_repository(deletion.work).await.expect("the repository can be removed");
+    h.purge(&deletion).await;
     let id = deletion.task.id;
     assert_eq!(tasks_before(&h, h.clock.now().before(10 * SECOND), 100).await, 0);
     assert_eq!(h.task(id).await.status, TaskStatus::Completed);

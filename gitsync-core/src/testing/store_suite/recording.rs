@@ -1,11 +1,11 @@
 //! What is recorded of branches, commits and movements.
 
-use super::harness::{SECOND, StoreHarness, branch, commit, completion, error, everything, id};
+use super::harness::{SECOND, StoreHarness, branch, commit, completion, error, everything, id, refusal};
 use crate::error::ErrorKind;
 use crate::model::{Commit, RecordedRef, RefChange, RefName, TaskKind};
 use crate::plan::{Movement, MovementKind};
 use crate::rules::{Completion, Outcome};
-use crate::store::{CommitFilter, Recording};
+use crate::store::{Chunk, CommitFilter, Recording};
 
 /// Branches, baseline, log and digests appear with the completion of the task, and not before.
 pub async fn the_books_are_written_with_the_outcome(h: StoreHarness) {
@@ -50,12 +50,59 @@ pub async fn a_full_walk_orphans_what_it_did_not_see(h: StoreHarness) {
     let work = h.start(crashed.task.id).await;
     assert!(work.was_recording);
     h.record(&work, &[commit(1, 1), commit(3, 3)]).await;
+    h.orphan_unrecorded(&work).await;
     let main = branch("main", 3);
     let recording = Recording { changed: vec![main.clone()], full: true, ..Recording::default() };
     h.complete(&work, completion(2, 1), Some(&recording)).await;
     assert_eq!(h.commits(repository.id, false).await, [id(3), id(1)]);
     assert_eq!(h.commits(repository.id, true).await, [id(3), id(2), id(1)]);
     assert_eq!(h.store.baseline(repository.id).await.expect("there is a baseline"), [main]);
+}
+
+/// A call orphans no more than asked for, and never what this start recorded; the next call goes on with what is left.
+pub async fn what_a_full_walk_did_not_see_is_orphaned_in_chunks(h: StoreHarness) {
+    let other = h.migrated("other").await.id;
+    let repository = h.migrated("r").await.id;
+    let numbered = |numbers: std::ops::RangeInclusive<u8>| -> Vec<_> {
+        numbers.map(|number| commit(number, number.into())).collect()
+    };
+    h.synced_commits(repository, &numbered(2..=4)).await;
+    h.synced_commits(repository, &numbered(5..=8)).await;
+    let work = h.running(repository, TaskKind::Sync).await;
+    h.record(&work, &[commit(3, 3), commit(9, 9)]).await;
+    h.store.orphan_commits(work.work, &[id(8)]).await.expect("commits can be orphaned");
+    let all = h.commits(repository, true).await;
+    // Six are left: 1, 2, 4, 5, 6 and 7.
+    let mut left = 6;
+    for (limit, chunk) in [(0, Chunk::More), (1, Chunk::More), (3, Chunk::More), (2, Chunk::More), (2, Chunk::Last)] {
+        let answer = h.store.orphan_unrecorded(work.work, limit).await.expect("commits can be orphaned");
+        left -= limit.min(left);
+        assert_eq!((answer, h.commits(repository, false).await.len()), (chunk, left + 2), "{limit}");
+    }
+    assert_eq!(h.commits(repository, false).await, [id(9), id(3)]);
+    assert_eq!(h.commits(repository, true).await, all, "no row is gone");
+    assert_eq!(h.commits(other, false).await, [id(1)]);
+}
+
+/// Whoever starts the task anew begins his walk anew: what only the one before recorded is orphaned too.
+pub async fn an_orphaning_that_broke_off_is_done_by_the_next_start(h: StoreHarness) {
+    let repository = h.migrated("r").await.id;
+    h.synced_commits(repository, &[commit(2, 2), commit(3, 3), commit(4, 4)]).await;
+    let paused = h.running(repository, TaskKind::Sync).await;
+    h.record(&paused, &[commit(4, 4), commit(5, 5)]).await;
+    let chunk = h.store.orphan_unrecorded(paused.work, 1).await;
+    assert_eq!(chunk.expect("commits can be orphaned"), Chunk::More);
+
+    let current = h.start(paused.task.id).await;
+    assert!(current.was_recording);
+    let before = h.commits(repository, false).await;
+    assert_eq!(refusal(h.store.orphan_unrecorded(paused.work, 1).await), ErrorKind::LeaseLost);
+    assert_eq!(h.commits(repository, false).await, before);
+    h.record(&current, &[commit(1, 1), commit(4, 4)]).await;
+    h.orphan_unrecorded(&current).await;
+    assert_eq!(h.commits(repository, false).await, [id(4), id(1)], "also one that was orphaned is back");
+    h.complete(&current, completion(2, 1), None).await;
+    assert_eq!(refusal(h.store.orphan_unrecorded(current.work, 1).await), ErrorKind::Conflict);
 }
 
 /// A recording that is not full changes what it names, and nothing else.
@@ -101,7 +148,7 @@ pub async fn a_full_recording_replaces_all_references(h: StoreHarness) {
     let work = h.running(repository, TaskKind::Sync).await;
     h.complete(&work, completion(0, 0), Some(&Recording { full: true, ..Recording::default() })).await;
     assert_eq!((h.baseline(repository).await, h.branches(repository).await), (vec![], vec![]));
-    assert_eq!((h.commits(repository, false).await, h.commits(repository, true).await), (vec![], vec![id(2), id(1)]));
+    assert_eq!(h.commits(repository, false).await, [id(2), id(1)], "commits are another matter");
 }
 
 /// Tags are part of the baseline, whatever they lead to, and are no branches; a branch's commit is where it leads to.

@@ -1,6 +1,6 @@
 //! Commits.
 
-use sea_query::{Index, IndexCreateStatement, TableCreateStatement};
+use sea_query::{Expr, Index, IndexCreateStatement, TableCreateStatement};
 
 use super::{boolean, bytes, int, opt_int, text};
 
@@ -41,18 +41,25 @@ pub(crate) fn table() -> TableCreateStatement {
         .col(int(COMMITTER_OFFSET))
         .col(text(MESSAGE))
         .col(boolean(MESSAGE_CUT))
-        // The fence of the task that saw the commit last: a full walk orphans what it did not see.
+        // The fence of the task that recorded the commit last: what a full walk did not record is orphaned.
         .col(int(RECORDED_BY))
         .col(opt_int(ORPHANED_AT))
         .primary_key(Index::create().col(REPOSITORY).col(ID))
         .to_owned()
 }
 
-/// Both lists end with the mark of orphans, so that those are passed over without a look at their rows.
+/// Both lists end with the mark of orphans, so that those are passed over without a look at their rows. The last index leads
+/// to what a full walk did not record; it grows at its end, so writing commits costs little more for it.
 pub(crate) fn indexes() -> Vec<IndexCreateStatement> {
     let index = |name, columns: &[&'static str]| super::index(TABLE, name, columns);
     vec![
         index("git_commit_by_time", &[REPOSITORY, COMMITTER_SECONDS, ID, ORPHANED_AT]),
         index("git_commit_by_author", &[REPOSITORY, AUTHOR_EMAIL, COMMITTER_SECONDS, ID, ORPHANED_AT]),
+        super::partial(TABLE, "git_commit_by_fence", &[REPOSITORY, RECORDED_BY], reached()),
     ]
+}
+
+/// Holds for a commit that a branch or tag reaches.
+pub(crate) fn reached() -> Expr {
+    super::literal(format!("{ORPHANED_AT} IS NULL"))
 }

@@ -7,7 +7,9 @@ use sea_query::{Expr, ExprTrait, OnConflict, Order};
 
 use super::{beyond, is, is_in, of, select};
 use crate::rows::commit::record;
-use crate::schema::commit::{ALL, AUTHOR_EMAIL, COMMITTER_SECONDS, ID, ORPHANED_AT, RECORDED_BY, REPOSITORY, TABLE};
+use crate::schema::commit::{
+    ALL, AUTHOR_EMAIL, COMMITTER_SECONDS, ID, ORPHANED_AT, RECORDED_BY, REPOSITORY, TABLE, reached,
+};
 use crate::{Dialect, Statement, Value, statement};
 
 /// Writes commits. Those that are there are marked as seen by the task with this fence, and are orphans no longer.
@@ -28,23 +30,34 @@ pub fn orphan(dialect: Dialect, repository: RepositoryId, ids: &[ObjectId], now:
     statement::update(dialect, TABLE, orphaned(now), [of(REPOSITORY, repository), these, reached()])
 }
 
-/// Marks all commits that the task with this fence did not see.
-pub fn orphan_unseen(dialect: Dialect, repository: RepositoryId, fence: i64, now: Timestamp) -> Result<Statement> {
-    let unseen = Expr::col(RECORDED_BY).ne(fence);
-    statement::update(dialect, TABLE, orphaned(now), [of(REPOSITORY, repository), unseen, reached()])
+/// Marks commits that the task with this fence did not record, those first that were recorded longest ago.
+///
+/// A fence only rises: what another one recorded has a lower one. So the index leads to what is to be marked, past all that
+/// was recorded and all that is marked.
+pub fn orphan_unrecorded(
+    dialect: Dialect,
+    repository: RepositoryId,
+    fence: i64,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Statement> {
+    let mut unrecorded = select(TABLE, &[ID]);
+    unrecorded.and_where(of(REPOSITORY, repository)).and_where(Expr::col(RECORDED_BY).lt(fence)).and_where(reached());
+    unrecorded.order_by(RECORDED_BY, Order::Asc).limit(super::limit(limit));
+    let these = Expr::col(ID).in_subquery(unrecorded);
+    statement::update(dialect, TABLE, orphaned(now), [of(REPOSITORY, repository), these])
 }
 
 fn orphaned(now: Timestamp) -> statement::Record {
     vec![(ORPHANED_AT, now.into())]
 }
 
-fn reached() -> Expr {
-    Expr::col(ORPHANED_AT).is_null()
-}
-
-/// Deletes all commits of a repository.
-pub fn delete_all(dialect: Dialect, repository: RepositoryId) -> Result<Statement> {
-    statement::delete(dialect, TABLE, [of(REPOSITORY, repository)])
+/// Deletes commits of a repository, the oldest first: neighbours in time mostly are so in the table.
+pub fn delete_some(dialect: Dialect, repository: RepositoryId, limit: usize) -> Result<Statement> {
+    let mut some = select(TABLE, &[ID]);
+    some.and_where(of(REPOSITORY, repository)).limit(super::limit(limit));
+    some.order_by(COMMITTER_SECONDS, Order::Asc).order_by(ID, Order::Asc);
+    statement::delete(dialect, TABLE, [of(REPOSITORY, repository), Expr::col(ID).in_subquery(some)])
 }
 
 /// Lists commits, newest commit time first, those of one second by id from the highest, after one.

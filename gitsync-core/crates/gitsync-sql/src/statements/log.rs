@@ -29,9 +29,11 @@ pub fn list(dialect: Dialect, repository: RepositoryId, after: Option<i64>, limi
     dialect.render(select.order_by(ID, Order::Desc).limit(limit))
 }
 
-/// Deletes all entries of a repository.
-pub fn delete_all(dialect: Dialect, repository: RepositoryId) -> Result<Statement> {
-    statement::delete(dialect, TABLE, [of(REPOSITORY, repository)])
+/// Deletes entries of a repository, the oldest first.
+pub fn delete_some(dialect: Dialect, repository: RepositoryId, limit: usize) -> Result<Statement> {
+    let mut some = select(TABLE, &[ID]);
+    some.and_where(of(REPOSITORY, repository)).order_by(ID, Order::Asc).limit(super::limit(limit));
+    statement::delete(dialect, TABLE, [Expr::col(ID).in_subquery(some)])
 }
 
 /// Deletes entries that were made before a moment, longest ago first.

@@ -23,6 +23,15 @@ pub fn delete(dialect: Dialect, repository: RepositoryId, name: &RefName) -> Res
     statement::delete(dialect, TABLE, [of(REPOSITORY, repository), is(NAME_PREFIX, prefix), is(NAME_DIGEST, digest)])
 }
 
+/// Deletes branches and tags of a repository, the first ones by name.
+pub fn delete_some(dialect: Dialect, repository: RepositoryId, limit: usize) -> Result<Statement> {
+    let mut some = select(TABLE, &[NAME_PREFIX, NAME_DIGEST]);
+    some.and_where(of(REPOSITORY, repository)).limit(super::limit(limit));
+    some.order_by(NAME_PREFIX, Order::Asc).order_by(NAME_DIGEST, Order::Asc);
+    let these = Expr::tuple([Expr::col(NAME_PREFIX), Expr::col(NAME_DIGEST)]).in_subquery(some);
+    statement::delete(dialect, TABLE, [of(REPOSITORY, repository), these])
+}
+
 /// Deletes all branches and tags of a repository.
 pub fn delete_all(dialect: Dialect, repository: RepositoryId) -> Result<Statement> {
     statement::delete(dialect, TABLE, [of(REPOSITORY, repository)])

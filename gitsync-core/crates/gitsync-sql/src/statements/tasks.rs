@@ -93,10 +93,12 @@ pub fn outbox(dialect: Dialect, limit: usize) -> Result<Statement> {
     dialect.render(select.order_by(ID, Order::Asc).limit(super::limit(limit)))
 }
 
-/// Deletes the tasks of a repository but for one.
-pub fn delete_others(dialect: Dialect, repository: RepositoryId, keep: TaskId) -> Result<Statement> {
-    let others = Expr::col(ID).ne(crate::Value::from(keep));
-    statement::delete(dialect, TABLE, [of(REPOSITORY, repository), others])
+/// Deletes tasks of a repository but for one, the oldest first.
+pub fn delete_others(dialect: Dialect, repository: RepositoryId, keep: TaskId, limit: usize) -> Result<Statement> {
+    let mut others = select(TABLE, &[ID]);
+    others.and_where(of(REPOSITORY, repository)).and_where(Expr::col(ID).ne(crate::Value::from(keep)));
+    others.order_by(ID, Order::Asc).limit(super::limit(limit));
+    statement::delete(dialect, TABLE, [Expr::col(ID).in_subquery(others)])
 }
 
 /// Deletes tasks that ended before a moment, longest ago first, but for the last one of each existing repository that has

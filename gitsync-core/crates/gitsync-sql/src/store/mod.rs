@@ -15,7 +15,9 @@ mod work;
 pub use lists::{list_branches, list_commits, list_ref_updates, list_repositories, list_tasks};
 pub use load::{baseline, repository, repository_by_name, task};
 pub use organisations::{create_organisation, list_organisations, organisation, organisation_by_slug};
-pub use recording::{PreparedCommits, begin_recording, finish_task, orphan_commits, record_commits, report_progress};
+pub use recording::{
+    PreparedCommits, begin_recording, finish_task, orphan_commits, orphan_unrecorded, record_commits, report_progress,
+};
 pub use repositories::{archive_repository, create_repository, unarchive_repository, update_repository};
 pub use requests::{cancel_task, mark_enqueued, outbox, request_due, request_task};
 pub use upkeep::{prune, purge_repository};

@@ -2,7 +2,7 @@
 
 use gitsync_core::model::{Commit, ObjectId, Progress, RefChange, Repository, SyncTask};
 use gitsync_core::rules::{self, Outcome};
-use gitsync_core::store::{Recording, Work};
+use gitsync_core::store::{Chunk, MAX_STORE_BATCH, Recording, Work};
 use gitsync_core::{Error, ErrorKind, Result, Timestamp};
 
 use super::load::{save_repository, save_task, unfinished};
@@ -60,6 +60,16 @@ pub async fn orphan_commits(connection: &mut dyn Connection, work: Work, ids: &[
     Ok(())
 }
 
+/// See [`Store::orphan_unrecorded`](gitsync_core::Store::orphan_unrecorded).
+pub async fn orphan_unrecorded(connection: &mut dyn Connection, work: Work, limit: usize) -> Result<Chunk> {
+    let limit = limit.min(MAX_STORE_BATCH);
+    let now = connection.now().await?;
+    authorize(connection, work).await?;
+    let update = commits::orphan_unrecorded(connection.dialect(), work.repository, work.fence, now, limit)?;
+    let orphaned = connection.execute(update).await?;
+    Ok(if orphaned < limit as u64 { Chunk::Last } else { Chunk::More })
+}
+
 /// See [`Store::finish_task`](gitsync_core::Store::finish_task).
 pub async fn finish_task(
     connection: &mut dyn Connection,
@@ -93,7 +103,6 @@ async fn write(connection: &mut dyn Connection, work: Work, recording: &Recordin
     let mut statements = Vec::new();
     if recording.full {
         statements.push(refs::delete_all(dialect, repository)?);
-        statements.push(commits::orphan_unseen(dialect, repository, work.fence, now)?);
     } else {
         for name in &recording.removed {
             statements.push(refs::delete(dialect, repository, name)?);

@@ -123,6 +123,8 @@ CREATE INDEX "git_commit_by_author" ON "git_commit" ("repository_id",
     "committer_seconds",
     "object_id",
     "orphaned_at");
+CREATE INDEX "git_commit_by_fence" ON "git_commit" ("repository_id",
+    "recorded_by_fence") WHERE orphaned_at IS NULL;
 CREATE TABLE "ref_update" ( "id" integer NOT NULL PRIMARY KEY AUTOINCREMENT,
     "repository_id" integer NOT NULL,
     "task_id" blob NOT NULL,
