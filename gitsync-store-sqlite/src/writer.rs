@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use crate::connection::Attached;
 use crate::error::{classify, not_committed};
 use crate::operation::{Call, Durability, Operation, Work};
-use crate::turns::Turns;
+use crate::turns::{Turn, Turns};
 
 /// The most calls that are committed together.
 const MAX_CALLS: usize = 256;
@@ -46,9 +46,7 @@ impl Writer {
         let task = WriterTask {
             calls,
             put_off: None,
-            connection: Some(connection),
-            durability: Durability::Power,
-            options,
+            connection: Reopened { options, durability: Durability::Power, open: Some(connection) },
             turns,
             clock,
         };
@@ -72,11 +70,7 @@ struct WriterTask {
     calls: mpsc::Receiver<Box<dyn Operation>>,
     /// A call that needs more of a commit than the transaction that met it: the first of the next one.
     put_off: Option<Box<dyn Operation>>,
-    /// What commits of the connection promise at present; a new one is opened with the most.
-    durability: Durability,
-    /// Missing after a failure that the connection may not have survived.
-    connection: Option<SqliteConnection>,
-    options: SqliteConnectOptions,
+    connection: Reopened,
     turns: Turns,
     clock: Arc<dyn Clock>,
 }
@@ -88,7 +82,7 @@ impl WriterTask {
                 self.transaction(first).await;
             }
         }
-        if let Some(connection) = self.connection {
+        if let Some(connection) = self.connection.open {
             // Closing writes the log back; if it cannot, the next one to open the database does.
             let _ = connection.close().await;
         }
@@ -106,7 +100,7 @@ impl WriterTask {
         let mut calls = vec![first];
         let committed = self.try_transaction(&mut calls).await;
         if committed.is_err() {
-            self.connection = None;
+            self.connection.open = None;
         }
         for call in calls {
             call.answer(committed.clone());
@@ -115,31 +109,15 @@ impl WriterTask {
 
     /// Does the first call and takes further ones along. On an error nothing was changed.
     async fn try_transaction(&mut self, calls: &mut Vec<Box<dyn Operation>>) -> Result<()> {
-        let turn = self.turns.take().await;
-        let turn = match turn {
-            Ok(turn) => turn,
+        let durability = calls.first().map_or(Durability::Power, |first| first.durability());
+        let (turn, connection) = match begin(&self.turns, &mut self.connection, durability).await {
+            Ok(begun) => begun,
             Err(error) => {
                 // Those behind it would wait as long, for the same answer.
-                take_waiting(&mut self.calls, calls);
+                calls.extend(std::iter::from_fn(|| self.calls.try_recv().ok()));
                 return Err(error);
             }
         };
-        let connection = match &mut self.connection {
-            Some(connection) => connection,
-            missing => {
-                self.durability = Durability::Power;
-                missing.insert(self.options.connect().await.map_err(classify)?)
-            }
-        };
-        let durability = calls.first().map_or(Durability::Power, |first| first.durability());
-        if durability != self.durability {
-            control(connection, pragma(durability)).await?;
-            self.durability = durability;
-        }
-        if let Err(error) = control(connection, "BEGIN IMMEDIATE").await {
-            take_waiting(&mut self.calls, calls);
-            return Err(error);
-        }
         let began = Instant::now();
         let mut done = 0;
         while let Some(call) = calls.get_mut(done) {
@@ -167,6 +145,36 @@ impl WriterTask {
         drop(turn);
         Ok(())
     }
+}
+
+/// The connection, which is opened anew after a failure that it may not have survived.
+struct Reopened {
+    options: SqliteConnectOptions,
+    /// What its commits promise at present; a new one is opened with the most.
+    durability: Durability,
+    open: Option<SqliteConnection>,
+}
+
+/// Waits for a turn and begins a transaction, whose commit will promise what is asked for.
+async fn begin<'w>(
+    turns: &'w Turns,
+    connection: &'w mut Reopened,
+    durability: Durability,
+) -> Result<(Turn<'w>, &'w mut SqliteConnection)> {
+    let turn = turns.take().await?;
+    let open = match &mut connection.open {
+        Some(open) => open,
+        missing => {
+            connection.durability = Durability::Power;
+            missing.insert(connection.options.connect().await.map_err(classify)?)
+        }
+    };
+    if durability != connection.durability {
+        control(open, pragma(durability)).await?;
+        connection.durability = durability;
+    }
+    control(open, "BEGIN IMMEDIATE").await?;
+    Ok((turn, open))
 }
 
 /// Does a call within its own savepoint, so that its failure is undone alone. An error means that this could not be done.
@@ -197,10 +205,6 @@ fn next(calls: &mut mpsc::Receiver<Box<dyn Operation>>) -> Option<Box<dyn Operat
     std::iter::from_fn(|| calls.try_recv().ok()).find(|call| !call.is_abandoned())
 }
 
-fn take_waiting(from: &mut mpsc::Receiver<Box<dyn Operation>>, calls: &mut Vec<Box<dyn Operation>>) {
-    calls.extend(std::iter::from_fn(|| from.try_recv().ok()));
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -210,7 +214,7 @@ mod tests {
     use gitsync_sql::Statement;
 
     use super::*;
-    use crate::SqliteStore;
+    use crate::{SqliteOptions, SqliteStore};
 
     /// Asks the connection within a call what its commit will promise: 1 is NORMAL, 2 is FULL.
     fn ask(connection: &mut dyn Connection) -> Work<'_, i64> {
@@ -235,5 +239,36 @@ mod tests {
             assert!(relaxed.unwrap() <= 2 && other.unwrap() <= 2);
         }
         assert_eq!(store.write_repeatable(ask).await.unwrap(), 1, "and the next one no more again");
+    }
+
+    #[tokio::test]
+    async fn a_database_that_cannot_be_opened_again_is_told_to_all_who_wait() {
+        let dir = tempfile::tempdir().unwrap();
+        let elsewhere = SqliteOptions::new(dir.path().join("gitsync.db"));
+        let (sender, calls) = mpsc::channel(QUEUE);
+        let mut task = WriterTask {
+            calls,
+            put_off: None,
+            // A directory: nothing that can be opened.
+            connection: Reopened {
+                options: SqliteOptions::new(dir.path()).to_write(),
+                durability: Durability::Power,
+                open: None,
+            },
+            turns: Turns::open(&elsewhere).unwrap(),
+            clock: Arc::new(SystemClock),
+        };
+        let mut answers = Vec::new();
+        for durability in [Durability::Power, Durability::Process, Durability::Power] {
+            let (call, answer) = Call::new(durability, ask);
+            sender.send(Box::new(call)).await.unwrap();
+            answers.push(answer);
+        }
+        let first = task.next_transaction().await.unwrap();
+        task.transaction(first).await;
+        for mut answer in answers {
+            let error = answer.try_recv().expect("there is an answer").unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unavailable);
+        }
     }
 }
