@@ -19,6 +19,7 @@ super::names!("repository" {
     SOURCE_TYPE = "source_type",
     STORAGE = "storage",
     EXCLUDE_REFS = "exclude_refs",
+    DEPTH = "depth",
     SYNC_INTERVAL = "sync_interval",
     STATUS = "status",
     ERROR_KIND = "error_kind",
@@ -35,6 +36,7 @@ super::names!("repository" {
     LAST_CHANGED_AT = "last_changed_at",
     NEXT_SYNC_AT = "next_sync_at",
     SHRANK_AT = "shrank_at",
+    CREDENTIALS_REFUSED_AT = "credentials_refused_at",
     FAILURES = "failures",
     FENCE = "fence",
     RECORDING = "recording",
@@ -61,6 +63,8 @@ pub(crate) fn table() -> TableCreateStatement {
         .col(one_of(text(SOURCE_TYPE), SourceType::ALL.iter().map(|kind| kind.as_str())))
         .col(text(STORAGE))
         .col(text(EXCLUDE_REFS))
+        // How many commits of each branch and tag are fetched; missing for all. Nothing sets it yet.
+        .col(opt_int(DEPTH))
         .col(opt_int(SYNC_INTERVAL))
         .col(one_of(text(STATUS), statuses()))
         .col(opt_text(ERROR_KIND))
@@ -77,6 +81,8 @@ pub(crate) fn table() -> TableCreateStatement {
         .col(opt_int(LAST_CHANGED_AT))
         .col(opt_int(NEXT_SYNC_AT))
         .col(opt_int(SHRANK_AT))
+        // Since when there are no syncs because the credentials were refused. Nothing sets it yet.
+        .col(opt_int(CREDENTIALS_REFUSED_AT))
         .col(int(FAILURES))
         .col(int(FENCE))
         .col(opt_int(RECORDING))
