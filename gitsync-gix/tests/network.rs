@@ -155,29 +155,69 @@ async fn a_server_that_never_sends_a_pack_is_not_asked_for_ever() {
     assert_eq!(error.kind(), ErrorKind::SourceUnreachable, "{error}");
 }
 
-/// `git fetch` refuses such a pack. What is taken is what we say to have from then on, so it never comes.
-#[tokio::test]
-#[ignore = "trees are not descended yet"]
-async fn a_pack_without_a_file_of_its_tree_is_refused() {
-    let mut mirror = Mirror::new(subject()).await;
-    let git = mirror.upstream.git();
+/// A commit on `main` with a file: the ids of the commit, its tree and the file.
+fn commit_with_file(upstream: &Upstream, content: &str) -> [String; 3] {
+    let git = upstream.git();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text").trim().to_owned();
-    let blob = text(git.feed(&["hash-object", "-w", "--stdin"], b"content"));
+    let blob = text(git.feed(&["hash-object", "-w", "--stdin"], content.as_bytes()));
     let tree = text(git.feed(&["mktree"], format!("100644 blob {blob}\tfile\n").as_bytes()));
     let commit = git.run(&["commit-tree", "-m", "x", &tree]);
     git.run(&["update-ref", "refs/heads/main", &commit]);
-    let pack = git.feed(&["pack-objects", "--stdout", "-q"], format!("{commit}\n{tree}\n").as_bytes());
+    [commit, tree, blob]
+}
+
+/// The answer to a fetch whose pack holds these objects and no others.
+fn pack_of(upstream: &Upstream, ids: &[&str]) -> Behaviour {
+    let pack = upstream.git().feed(&["pack-objects", "--stdout", "-q"], ids.join("\n").as_bytes());
     let mut answer = b"0008NAK\n".to_vec();
     answer.extend_from_slice(format!("{:04x}\x01", pack.len() + 5).as_bytes());
     answer.extend_from_slice(&pack);
     answer.extend_from_slice(b"0000");
-    mirror.server.answer(Endpoint::Command, Behaviour::Body("application/x-git-upload-pack-result", answer));
-    let first = mirror.sync().await.map(|_| ());
+    Behaviour::Body("application/x-git-upload-pack-result", answer)
+}
+
+/// `git fetch` refuses such packs. What is taken is what we say to have from then on, so it never comes.
+#[tokio::test]
+async fn a_pack_without_a_file_of_its_tree_is_refused() {
+    let mut mirror = Mirror::new(subject()).await;
+    let [commit, tree, _] = commit_with_file(&mirror.upstream, "content");
+    for sent in [&[&*commit, &tree][..], &[&commit]] {
+        mirror.server.answer(Endpoint::Command, pack_of(&mirror.upstream, sent));
+        let error = mirror.sync().await.map(|_| ()).expect_err("something is missing");
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    }
     // The server is sane again.
     mirror.server.answer(Endpoint::Command, Behaviour::Serve);
-    mirror.sync().await.expect("synced");
+    mirror.sync_and_compare().await;
     mirror.git().run(&["fsck", "--connectivity-only"]);
-    assert_eq!(first.expect_err("a blob is missing").kind(), ErrorKind::Corrupt);
+}
+
+#[tokio::test]
+async fn a_surplus_that_leads_nowhere_is_no_reason_to_refuse() {
+    let mut mirror = Mirror::new(subject()).await;
+    let [surplus, tree, _] = commit_with_file(&mirror.upstream, "not asked for");
+    let [commit, its_tree, blob] = commit_with_file(&mirror.upstream, "content");
+    let sent = [&*surplus, &tree, &commit, &its_tree, &blob];
+    mirror.server.answer(Endpoint::Command, pack_of(&mirror.upstream, &sent));
+    mirror.sync_and_compare().await;
+    assert_eq!(mirror.git().run(&["cat-file", "-t", &surplus]), "commit");
+    mirror.git().run(&["rev-list", "--objects", "--all", "--quiet"]);
+}
+
+#[tokio::test]
+async fn submodules_and_the_empty_tree_need_not_be_sent() {
+    let mut mirror = Mirror::new(subject()).await;
+    let git = mirror.upstream.git();
+    let empty = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
+    let entries = format!("160000 commit {}\tmodule\n040000 tree {empty}\tempty\n", "1".repeat(40));
+    let tree = git.feed(&["mktree", "--missing"], entries.as_bytes());
+    let tree = String::from_utf8(tree).expect("text").trim().to_owned();
+    let first = git.run(&["commit-tree", "-m", "first", empty]);
+    let second = git.run(&["commit-tree", "-m", "second", "-p", &first, &tree]);
+    git.run(&["update-ref", "refs/heads/main", &second]);
+    mirror.server.answer(Endpoint::Command, pack_of(&mirror.upstream, &[&first, &second, &tree]));
+    mirror.sync().await.expect("synced");
+    mirror.git().run(&["rev-list", "--objects", "--all", "--quiet"]);
 }
 
 #[tokio::test]

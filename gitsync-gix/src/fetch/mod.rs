@@ -1,6 +1,8 @@
 //! Fetching objects. No reference changes.
 
+mod closed;
 mod haves;
+mod links;
 mod meter;
 mod negotiation;
 mod pack;
@@ -90,7 +92,8 @@ pub(crate) fn fetch(
     );
     done.map_err(|error| explain(call, error))?;
     session.close();
-    verify::verify(repository, &quarantine, &wants, &call.limits)?;
+    let index = written.as_ref().and_then(|outcome| outcome.index_path.as_deref());
+    verify::verify(repository, &quarantine, index, &wants, &call.limits, options)?;
     call.limits.check()?;
     if let Some((Some(pack), Some(index))) = written.map(|outcome| (outcome.data_path, outcome.index_path)) {
         fetched.packs.push(quarantine.publish(&pack, &index, request.durability)?);
