@@ -7,7 +7,7 @@ use gitsync_core::source::{SourceUrl, redact};
 use gitsync_core::transport::{CallLimits, Connection, Service};
 use gitsync_core::{Error, ErrorKind, Result};
 
-use crate::{NetTransport, process};
+use crate::{NetTransport, parts, process};
 
 /// Starts a service on a repository whose path has passed the policy.
 pub(crate) fn connect(
@@ -21,6 +21,7 @@ pub(crate) fn connect(
         return Err(Error::new(ErrorKind::Unsupported, "file sources are only read").with("url", url));
     }
     let directory = repository_at(transport, url)?;
+    parts::check(&transport.policy, &directory, limits).map_err(|error| error.with("url", url))?;
     let mut command = Command::new(&transport.options.git_program);
     // Nothing of the environment, of the user's and of the system's configuration reaches the program.
     command.env_clear();
@@ -60,7 +61,7 @@ fn repository_at(transport: &NetTransport, url: &SourceUrl) -> Result<PathBuf> {
         }
         // A link is followed by the policy, which then sees where it ends.
         Ok(_) => transport.policy.check_file_path(&inner),
-        Err(_) if path.join("HEAD").symlink_metadata().is_ok() && path.join("objects").is_dir() => Ok(path),
+        Err(_) if ["HEAD", "objects"].iter().all(|part| path.join(part).symlink_metadata().is_ok()) => Ok(path),
         Err(_) => Err(not_found("check the path")),
     }
 }

@@ -4,7 +4,8 @@
 //! holds for every clone and fetch:
 //!
 //! - **Policy.** A source is checked before anything happens, and every address its host resolves to before the connection is
-//!   made; the connection then goes to one of exactly those addresses. Proxies of the environment are ignored.
+//!   made; the connection then goes to one of exactly those addresses. Proxies of the environment are ignored. A file source
+//!   is read if all its parts lie below the file roots, also what its links and lists of alternates lead to.
 //! - **Redirects** are never followed. They come back as
 //!   [`SourceRedirected`](gitsync_core::ErrorKind::SourceRedirected) with the new address of the repository and the status
 //!   (context `status`); whoever decides to follow it passes the policy again.
@@ -43,6 +44,7 @@ mod file;
 mod http;
 mod limits;
 mod options;
+mod parts;
 mod process;
 mod resolver;
 mod socket;

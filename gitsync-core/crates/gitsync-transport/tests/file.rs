@@ -97,38 +97,114 @@ fn bare_and_regular_repositories_are_read() {
 
 /// Whoever may write below a root makes a repository there whose parts are elsewhere: git follows all of them.
 #[test]
-#[ignore = "only the directory itself is checked yet"]
 fn a_repository_inside_whose_parts_are_outside_is_not_read() {
     let place = Place::new();
     let transport = place.transport(NetOptions::default());
     let secret = place.outside.join("bare.git");
+    git(&secret, &["repack", "-q", "-a", "-d"]);
     let evil = |name: &str| {
         let path = place.root.join(name);
-        fs::create_dir_all(path.join("objects/info")).unwrap();
-        fs::create_dir_all(path.join("refs")).unwrap();
-        fs::write(path.join("HEAD"), "ref: refs/heads/main\n").unwrap();
+        git(&place.root, &["clone", "-q", "--mirror", "bare.git", name]);
         path
     };
-    let linked = evil("linked-parts.git");
-    for part in ["objects", "refs"] {
-        fs::remove_dir_all(linked.join(part)).unwrap();
+    let mut made = Vec::new();
+    // `config` has no ids, but what git complains about in a file that is none tells its content.
+    let parts =
+        ["HEAD", "config", "packed-refs", "objects", "refs", "objects/pack", "refs/heads", "shallow", "info/grafts"];
+    for part in parts {
+        let path = evil(&format!("{}.git", part.replace('/', "-")));
+        let (link, target) = (path.join(part), secret.join(part));
+        if link.is_dir() {
+            fs::remove_dir_all(&link).unwrap();
+        } else {
+            fs::remove_file(&link).unwrap_or_default();
+        }
+        if !target.exists() {
+            fs::create_dir_all(target.parent().unwrap()).unwrap();
+            fs::write(&target, "secret\n").unwrap();
+        }
+        fs::create_dir_all(link.parent().unwrap()).unwrap();
+        symlink(target, link).unwrap();
+        made.push(path);
     }
-    for part in ["objects", "refs", "packed-refs"] {
-        symlink(secret.join(part), linked.join(part)).unwrap();
-    }
+    // A link that stays inside does not hide one behind it.
+    let twice = evil("twice.git");
+    fs::remove_dir_all(twice.join("objects")).unwrap();
+    fs::create_dir(place.root.join("between")).unwrap();
+    symlink(secret.join("objects/pack"), place.root.join("between/pack")).unwrap();
+    symlink("../between", twice.join("objects")).unwrap();
+    made.push(twice);
     let common = evil("common.git");
     fs::write(common.join("commondir"), format!("{}\n", secret.display())).unwrap();
-    let borrowing = evil("alternates.git");
-    fs::write(borrowing.join("objects/info/alternates"), format!("{}\n", secret.join("objects").display())).unwrap();
-    fs::copy(secret.join("packed-refs"), borrowing.join("packed-refs")).unwrap();
-    let read: Vec<_> = [linked, common, borrowing]
-        .into_iter()
-        .filter(|path| {
-            let text = connect(&transport, path, &limits()).ok().and_then(|connection| listing(connection).ok());
-            text.is_some_and(|text| text.contains("refs/heads/main\n"))
-        })
-        .collect();
-    assert!(read.is_empty(), "what is outside of the roots was read through {read:?}");
+    made.push(common);
+    let relative = evil("relative.git");
+    fs::write(relative.join("commondir"), "../../outside/bare.git\n").unwrap();
+    made.push(relative);
+    fs::create_dir_all(place.root.join("a/b/c")).unwrap();
+    symlink("a/b/c", place.root.join("deep")).unwrap();
+    let lists = [
+        format!("{}\n", secret.join("objects").display()),
+        "# first\n\n../../../outside/bare.git/objects".to_owned(),
+        format!("\"{}\"\n", secret.join("objects").display()),
+        // git resolves the dots by the text, not by where the link before them ends.
+        format!("{}/deep/../../outside/bare.git/objects\n", place.root.display()),
+    ];
+    for (number, list) in lists.iter().enumerate() {
+        let borrowing = evil(&format!("alternates{number}.git"));
+        fs::create_dir_all(borrowing.join("objects/info")).unwrap();
+        fs::write(borrowing.join("objects/info/alternates"), list).unwrap();
+        made.push(borrowing);
+    }
+    // One that borrows from one that borrows from outside.
+    let nested = evil("nested.git");
+    fs::create_dir_all(nested.join("objects/info")).unwrap();
+    fs::write(nested.join("objects/info/alternates"), "../../alternates0.git/objects\n").unwrap();
+    made.push(nested);
+    for path in made {
+        let error = connect(&transport, &path, &limits()).map(|_| ()).expect_err(path.to_str().unwrap());
+        assert_eq!(error.kind(), ErrorKind::SourceRefused, "{}: {error}", path.display());
+        assert!(error.hint_text().is_some(), "{error}");
+        assert!(!error.to_string().contains(secret.to_str().unwrap()), "{error}");
+    }
+}
+
+#[test]
+fn parts_that_stay_inside_are_read() {
+    let place = Place::new();
+    let transport = place.transport(NetOptions::default());
+    let lists = |name: &str| {
+        let text = listing(connect(&transport, &place.root.join(name), &limits()).unwrap()).unwrap();
+        assert!(text.contains("refs/heads/main"), "{name}: {text}");
+    };
+    git(&place.root, &["clone", "-q", "--mirror", "--shared", "bare.git", "0.git"]);
+    for number in 1..=5 {
+        let (from, to) = (format!("{}.git", number - 1), format!("{number}.git"));
+        git(&place.root, &["clone", "-q", "--mirror", "--shared", &from, &to]);
+    }
+    let borrowing = place.root.join("5.git");
+    let list = borrowing.join("objects/info/alternates");
+    let borrowed = fs::read_to_string(&list).unwrap();
+    fs::write(&list, format!("# for the test\n{borrowed}../../bare.git/objects\n../../gone.git/objects\n")).unwrap();
+    lists("5.git");
+    // One more, and git would not follow to the end.
+    git(&place.root, &["init", "-q", "--bare", "6.git"]);
+    fs::write(place.root.join("6.git/objects/info/alternates"), "../../5.git/objects\n").unwrap();
+    let error = connect(&transport, &place.root.join("6.git"), &limits()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::SourceRefused, "{error}");
+
+    // The links of `git new-workdir` and of old references, and a loop.
+    let linked = place.root.join("linked.git");
+    fs::create_dir(&linked).unwrap();
+    for part in ["config", "objects", "packed-refs", "refs"] {
+        symlink(place.root.join("bare.git").join(part), linked.join(part)).unwrap();
+    }
+    symlink("refs/heads/main", linked.join("HEAD")).unwrap();
+    symlink(".", place.root.join("bare.git/refs/loop")).unwrap();
+    lists("linked.git");
+    let common = place.root.join("common.git");
+    git(&place.root, &["clone", "-q", "--mirror", "bare.git", "common.git"]);
+    fs::write(common.join("commondir"), "../bare.git\n").unwrap();
+    lists("common.git");
 }
 
 #[test]
