@@ -199,6 +199,9 @@ impl Default for QueueLimits {
 ///     async fn cancel_requested(&self, leases: &[Lease]) -> Result<Vec<bool>> {
 ///         self.queue.cancel_requested(leases).await
 ///     }
+///     async fn forget_hosts(&self, limit: usize) -> Result<u64> {
+///         self.queue.forget_hosts(limit).await
+///     }
 ///     async fn stats(&self) -> Result<QueueStats> {
 ///         self.queue.stats().await
 ///     }
@@ -240,6 +243,10 @@ pub trait JobQueue: fmt::Debug + Send + Sync {
 
     /// Tells for each lease whether its holder should stop: cancelled, or lost. A cheap read, made every second.
     async fn cancel_requested(&self, leases: &[Lease]) -> Result<Vec<bool>>;
+
+    /// Forgets hosts that have no running job and are not blocked, at most `limit` and [`MAX_BATCH`], and tells how many.
+    /// Claims are as they were: such a host is like one that was never heard of.
+    async fn forget_hosts(&self, limit: usize) -> Result<u64>;
 
     /// Counts the jobs.
     async fn stats(&self) -> Result<QueueStats>;

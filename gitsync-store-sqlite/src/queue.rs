@@ -58,6 +58,10 @@ impl JobQueue for SqliteStore {
         self.read(move |c| Box::pin(async move { operations::cancel_requested(c, &leases).await })).await
     }
 
+    async fn forget_hosts(&self, limit: usize) -> Result<u64> {
+        self.write_repeatable(move |c| Box::pin(operations::forget_hosts(c, limit))).await
+    }
+
     async fn stats(&self) -> Result<QueueStats> {
         self.read(move |c| Box::pin(operations::stats(c))).await
     }

@@ -127,6 +127,7 @@ async fn hot_queries_use_their_indexes() {
     assert_uses(c, &jobs::delete(Sqlite, &ids).unwrap(), &primary_key).await;
     assert_uses(c, &jobs::delete_untouched(Sqlite, &ids).unwrap(), &primary_key).await;
     assert_uses(c, &jobs::request_cancel(Sqlite, &ids).unwrap(), &primary_key).await;
+    assert_uses(c, &hosts::delete_idle(Sqlite, NOW, 10).unwrap(), &["sqlite_autoindex_source_host_1 (name=?)"]).await;
     assert_uses(c, &hosts::block(Sqlite, &"a".parse().unwrap(), until).unwrap(), &[]).await;
     store.close().await;
 }

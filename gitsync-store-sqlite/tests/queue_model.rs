@@ -87,7 +87,7 @@ async fn run(seed: u64) {
     let mut run = Run { rng: Rng::with_seed(seed), clock: clock.clone(), ids: Vec::new(), leases: Vec::new() };
     for step in 0..120 {
         let at = format!("seed {seed}, step {step}");
-        match run.rng.u8(..9) {
+        match run.rng.u8(..10) {
             0 | 1 => {
                 let jobs: Vec<_> = (0..run.rng.usize(1..5)).map(|_| run.job()).collect();
                 memory.enqueue(&jobs).await.unwrap();
@@ -121,6 +121,11 @@ async fn run(seed: u64) {
                 let leases = run.some(|run| &run.leases);
                 let expected = memory.cancel_requested(&leases).await.unwrap();
                 assert_eq!(sqlite.cancel_requested(&leases).await.unwrap(), expected, "{at}: {leases:?}");
+            }
+            8 => {
+                // What each keeps of hosts is its own matter.
+                memory.forget_hosts(run.rng.usize(..3)).await.unwrap();
+                sqlite.forget_hosts(run.rng.usize(..3)).await.unwrap();
             }
             _ => clock.advance(Duration::from_secs(run.rng.choice([1, 7, 31, 301]).unwrap_or(1))),
         }

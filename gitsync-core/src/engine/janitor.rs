@@ -24,7 +24,7 @@ const ROUND_BATCH: usize = 500;
 const REPOSITORIES_PER_ROUND: usize = 50;
 
 /// Removes temporary directories of attempts that have ended, empties the trash, ends interrupted swaps, prunes kept
-/// references and old rows, and queues what was not queued. Any number may run at once.
+/// references, old rows and idle hosts, and queues what was not queued. Any number may run at once.
 ///
 /// Made by [`GitSync::janitor`](super::GitSync::janitor).
 #[derive(Debug)]
@@ -56,6 +56,7 @@ impl Janitor {
     pub async fn round(&self) {
         report("queue waiting tasks", relay_outbox(&self.parts, ROUND_BATCH).await);
         report("prune old rows", self.prune_rows().await);
+        report("forget idle hosts", self.forget_hosts().await);
         for storage in self.parts.storages.values() {
             report("end interrupted swaps", self.replay_journals(storage).await);
             report("remove temporary directories", self.remove_temporaries(storage).await);
@@ -69,6 +70,11 @@ impl Janitor {
         let retention = Retention { tasks_before: before, ref_updates_before: before, limit: ROUND_BATCH };
         let rows = self.parts.store.prune(&retention).await?;
         Ok(usize::try_from(rows).unwrap_or(usize::MAX))
+    }
+
+    async fn forget_hosts(&self) -> Result<usize> {
+        let hosts = self.parts.queue.forget_hosts(ROUND_BATCH).await?;
+        Ok(usize::try_from(hosts).unwrap_or(usize::MAX))
     }
 
     async fn replay_journals(&self, storage: &Storage) -> Result<usize> {

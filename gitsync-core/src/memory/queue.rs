@@ -112,6 +112,15 @@ impl JobQueue for MemoryQueue {
         Ok(leases.iter().map(|lease| !may_go_on(lease)).collect())
     }
 
+    async fn forget_hosts(&self, limit: usize) -> Result<u64> {
+        let now = self.clock.now();
+        let mut state = self.state();
+        let over = state.blocked.iter().filter(|(_, until)| **until <= now).map(|(host, _)| host.clone());
+        let over: Vec<HostKey> = over.take(limit.min(MAX_BATCH)).collect();
+        state.blocked.retain(|host, _| !over.contains(host));
+        Ok(over.len() as u64)
+    }
+
     async fn stats(&self) -> Result<QueueStats> {
         Ok(self.state().stats(self.clock.now()))
     }

@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::engine::StepHook;
 use crate::error::{Error, ErrorKind};
 use crate::memory::Call;
+use crate::queue::JobQueue;
 use crate::state::{RepositoryStatus, TaskStatus};
 
 fn unreachable() -> Error {
@@ -87,6 +88,22 @@ async fn a_rate_limit_costs_no_attempt_and_leaves_the_host_alone() {
     assert_eq!(world.work().await, 0, "the other repository of the host waits too");
     world.clock.advance(Duration::from_secs(300));
     assert_eq!(world.work().await, 2);
+}
+
+#[tokio::test]
+async fn the_janitor_forgets_hosts_that_are_left_alone_no_longer() {
+    let world = World::new();
+    world.upstream(1);
+    world.create("a", true).await;
+    let limited = Error::new(ErrorKind::RateLimited, "slow down").retry_in(Duration::from_secs(300));
+    world.backend.fail_next(Call::List, limited);
+    world.work().await;
+    world.gitsync.janitor().round().await;
+    assert_eq!(world.work().await, 0, "it is left alone");
+    world.clock.advance(Duration::from_secs(300));
+    world.gitsync.janitor().round().await;
+    assert_eq!(world.queue.forget_hosts(1).await.unwrap(), 0, "there is nothing left to forget");
+    assert_eq!(world.work().await, 1);
 }
 
 #[tokio::test]

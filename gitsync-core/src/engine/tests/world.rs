@@ -25,7 +25,7 @@ pub(super) struct World {
     pub(super) clock: ManualClock,
     pub(super) backend: ScriptedBackend,
     store: Arc<MemoryStore>,
-    queue: Arc<MemoryQueue>,
+    pub(super) queue: Arc<MemoryQueue>,
     pub(super) gitsync: GitSync,
     pub(super) source: SourceUrl,
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::clock::{Clock, Timestamp};
 use crate::model::TaskId;
-use crate::queue::{ClaimRequest, ClaimedJob, JobOutcome, JobQueue, Lane, Lease, NewJob, QueueLimits};
+use crate::queue::{ClaimRequest, ClaimedJob, JobOutcome, JobQueue, Lane, Lease, MAX_BATCH, NewJob, QueueLimits};
 use crate::testing::ManualClock;
 
 /// The limits of the queue under test. All differ from the defaults.
@@ -91,6 +91,11 @@ impl QueueHarness {
         let answers = self.queue.finish(&[(lease, outcome)]).await.expect("work can be ended");
         assert_eq!(answers.len(), 1, "there is one answer for each element");
         answers[0]
+    }
+
+    /// Forgets hosts until there are none to forget.
+    pub(super) async fn forget_all_hosts(&self) {
+        while self.queue.forget_hosts(MAX_BATCH).await.expect("hosts can be forgotten") > 0 {}
     }
 
     /// Moves the clock past the end of a lease that was taken or extended just now.

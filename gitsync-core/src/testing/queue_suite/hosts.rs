@@ -146,6 +146,53 @@ pub async fn local_work_is_not_blocked(h: QueueHarness) {
     assert_eq!(h.claim_one().await.lease.id, claimed.lease.id);
 }
 
+/// To forget hosts makes no room in a full one, and ends no block.
+pub async fn what_counts_or_blocks_is_not_forgotten(h: QueueHarness) {
+    let busy: Vec<_> = (0..4).map(|_| h.job("busy.example")).collect();
+    let blocked = [h.job("blocked.example"), h.job("blocked.example")];
+    h.enqueue(&busy).await;
+    h.enqueue(&blocked).await;
+    let claimed = h.claim(10).await;
+    assert_eq!(claimed.len(), 4);
+    for job in claimed.iter().filter(|job| job.lane.host == blocked[0].lane.host) {
+        let at = h.clock.now();
+        let retry = JobOutcome::Retry { at, spent: false, block_host_until: Some(h.in_seconds(20)) };
+        assert!(h.finish(job.lease, retry).await);
+    }
+    h.forget_all_hosts().await;
+    assert_eq!(h.claim_ids(10).await, []);
+    let running: Vec<_> = claimed.iter().filter(|job| job.lane.host == busy[0].lane.host).collect();
+    assert!(h.finish(running[0].lease, JobOutcome::Done).await);
+    h.forget_all_hosts().await;
+    assert_eq!(h.claim_ids(10).await, [busy[2].id], "there is room for one, not for two");
+
+    h.clock.advance(21 * SECOND);
+    h.forget_all_hosts().await;
+    assert_eq!(h.claim_ids(10).await, ids(&blocked), "that they wait is not forgotten");
+    h.forget_all_hosts().await;
+    assert!(h.finish(running[1].lease, JobOutcome::Done).await);
+    assert_eq!(h.claim_ids(10).await, [busy[3].id]);
+}
+
+/// A call forgets no more hosts than asked for, however much that is.
+pub async fn no_more_hosts_are_forgotten_than_asked_for(h: QueueHarness) {
+    let hosts = MAX_BATCH + 10;
+    for number in 0..hosts {
+        h.enqueue(&[h.job(&format!("h{number}.example"))]).await;
+        let job = h.claim_one().await;
+        let at = h.in_seconds(1000);
+        let retry = JobOutcome::Retry { at, spent: false, block_host_until: Some(h.in_seconds(20)) };
+        assert!(h.finish(job.lease, retry).await);
+    }
+    h.clock.advance(21 * SECOND);
+    for (limit, most) in [(0, 0), (1, 1), (3, 3), (usize::MAX, MAX_BATCH)] {
+        let forgotten = h.queue.forget_hosts(limit).await.expect("hosts can be forgotten");
+        assert!(forgotten <= most as u64, "{forgotten} were forgotten, not {most}");
+    }
+    h.forget_all_hosts().await;
+    assert_eq!(h.queue.forget_hosts(10).await.expect("hosts can be forgotten"), 0);
+}
+
 /// Eight workers that claim and finish as fast as they can never have the same job at once, nor more jobs of a host
 /// than it allows, and get everything done.
 pub async fn many_workers_keep_the_limits(h: QueueHarness) {

@@ -64,6 +64,8 @@ macro_rules! queue_suite {
                 a_blocked_host_is_left_alone,
                 a_block_only_grows,
                 local_work_is_not_blocked,
+                what_counts_or_blocks_is_not_forgotten,
+                no_more_hosts_are_forgotten_than_asked_for,
                 many_workers_keep_the_limits,
             ]
             leases: [

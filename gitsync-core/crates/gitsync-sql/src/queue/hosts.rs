@@ -2,11 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use gitsync_core::queue::MAX_BATCH;
 use gitsync_core::source::HostKey;
 use gitsync_core::{Result, Timestamp};
 
 use crate::Connection;
 use crate::statements::hosts;
+
+/// See [`JobQueue::forget_hosts`](gitsync_core::JobQueue::forget_hosts).
+pub async fn forget_hosts(connection: &mut dyn Connection, limit: usize) -> Result<u64> {
+    let now = connection.now().await?;
+    let delete = hosts::delete_idle(connection.dialect(), now, limit.min(MAX_BATCH))?;
+    connection.execute(delete).await
+}
 
 /// What happens to hosts in one transaction, in the order of their names: two transactions that change some of the same
 /// hosts do not wait for each other.

@@ -15,6 +15,7 @@ pub use claim::{abandon_expired, lease};
 pub use enqueue::enqueue;
 pub use finish::finish;
 pub use heartbeat::heartbeat;
+pub use hosts::forget_hosts;
 pub use stats::{has_expired_lease, next_moment, stats};
 
 use std::collections::HashMap;

@@ -2,10 +2,10 @@
 
 use gitsync_core::source::HostKey;
 use gitsync_core::{Result, Timestamp};
-use sea_query::{Expr, ExprTrait, OnConflict, Query};
+use sea_query::{Expr, ExprTrait, LockBehavior, LockType, OnConflict, Order, Query};
 
-use super::is;
 use super::jobs::answer;
+use super::{is, select};
 use crate::schema::host::{BLOCKED_UNTIL, NAME, RUNNING, TABLE};
 use crate::{Dialect, Statement, Value, statement};
 
@@ -31,6 +31,16 @@ pub fn block(dialect: Dialect, host: &HostKey, until: Timestamp) -> Result<State
     let later = Expr::case(theirs().is_null().or(ours().gt(theirs())), ours()).finally(theirs());
     let blocked = OnConflict::column(NAME).value(BLOCKED_UNTIL, later).to_owned();
     upsert(dialect, host, 0, Some(until), &blocked)
+}
+
+/// Deletes hosts of which no job runs and that are not left alone, the first ones by name.
+pub fn delete_idle(dialect: Dialect, now: Timestamp, limit: usize) -> Result<Statement> {
+    let is_free = Expr::col(BLOCKED_UNTIL).is_null().or(Expr::col(BLOCKED_UNTIL).lte(Value::from(now)));
+    let mut some = select(TABLE, &[NAME]);
+    some.and_where(is(RUNNING, 0_i64)).and_where(is_free).order_by(NAME, Order::Asc).limit(super::limit(limit));
+    // One that a claim is at is not idle.
+    some.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+    statement::delete(dialect, TABLE, [Expr::col(NAME).in_subquery(some)])
 }
 
 fn upsert(
