@@ -29,7 +29,9 @@ pub struct GixOptions {
     pub max_listing_bytes: usize,
     /// How many threads index one pack. The cores, at most 4.
     pub index_threads: usize,
-    /// How large an object may be that has to be taken apart in memory. 2 GiB.
+    /// How large an object may be: while its pack is indexed each is in memory once, one for each thread. 512 MiB.
+    ///
+    /// It also bounds the table of the objects of one pack, of which each takes 40 bytes: 13 million objects for 512 MiB.
     pub max_object_bytes: usize,
 }
 
@@ -48,7 +50,7 @@ impl Default for GixOptions {
             max_listed_refs: 1_000_000,
             max_listing_bytes: 256 << 20,
             index_threads: cores.min(4),
-            max_object_bytes: 2 << 30,
+            max_object_bytes: 512 << 20,
         }
     }
 }

@@ -193,6 +193,18 @@ async fn a_pack_without_a_file_of_its_tree_is_refused() {
 }
 
 #[tokio::test]
+async fn an_object_past_its_bound_is_refused() {
+    let mut options = GixOptions::default();
+    options.max_object_bytes = 1 << 20;
+    let mut mirror = Mirror::new(Subject::new(GixBackend::new(options), transport())).await;
+    commit_with_file(&mirror.upstream, &"x".repeat((1 << 20) + 1));
+    let error = mirror.sync().await.map(|_| ()).expect_err("it is too large");
+    assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
+    commit_with_file(&mirror.upstream, &"x".repeat(1 << 20));
+    mirror.sync_and_compare().await;
+}
+
+#[tokio::test]
 async fn a_surplus_that_leads_nowhere_is_no_reason_to_refuse() {
     let mut mirror = Mirror::new(subject()).await;
     let [surplus, tree, _] = commit_with_file(&mirror.upstream, "not asked for");
