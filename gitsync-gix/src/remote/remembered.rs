@@ -11,8 +11,8 @@ use gix_transport::client::Capabilities;
 /// How long a greeting is good for. A fetch follows its listing within seconds.
 const KEPT_FOR: Duration = Duration::from_secs(300);
 
-/// How many greetings are kept.
-const MAX_KEPT: usize = 10_000;
+/// How many greetings are kept: each is one line of at most 64 KiB.
+const MAX_KEPT: usize = 1024;
 
 /// What upstreams said of themselves lately.
 ///
@@ -26,11 +26,16 @@ impl Remembered {
     pub(crate) fn keep(&self, source: &SourceUrl, capabilities: &Capabilities, format: ObjectFormat) {
         let now = Instant::now();
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= MAX_KEPT {
+        kept.insert(source.clone(), (now, greeting(capabilities, format)));
+        if kept.len() > MAX_KEPT {
             kept.retain(|_, (at, _)| now.duration_since(*at) < KEPT_FOR);
         }
-        if kept.len() < MAX_KEPT {
-            kept.insert(source.clone(), (now, greeting(capabilities, format)));
+        if kept.len() > MAX_KEPT
+            && let Some((oldest, _)) = kept.iter().min_by_key(|(_, (at, _))| *at)
+        {
+            // The fetch from there greets by itself, should it still come.
+            let oldest = oldest.clone();
+            kept.remove(&oldest);
         }
     }
 
@@ -72,4 +77,30 @@ fn advertisement(lines: &[&[u8]]) -> Vec<u8> {
     }
     out.extend_from_slice(b"0000");
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_are_kept_and_each_is_good_once() {
+        let (capabilities, _) = Capabilities::from_bytes(b"x\0agent=git/2 symref=HEAD:refs/heads/main").unwrap();
+        let source = |number: usize| -> SourceUrl { format!("http://example.com/{number}.git").parse().unwrap() };
+        let remembered = Remembered::default();
+        for number in 0..MAX_KEPT + 2 {
+            remembered.keep(&source(number), &capabilities, ObjectFormat::Sha1);
+        }
+        // One that is told again takes no other's place.
+        remembered.keep(&source(3), &capabilities, ObjectFormat::Sha1);
+        assert_eq!(remembered.0.lock().unwrap().len(), MAX_KEPT);
+        for number in [0, 1] {
+            assert_eq!(remembered.take(&source(number)), None, "{number}");
+        }
+        for number in [2, 3, MAX_KEPT + 1] {
+            let greeting = remembered.take(&source(number)).unwrap();
+            assert!(greeting.ends_with(b" capabilities^{}\0agent=git/2\n0000"), "{}", greeting.escape_ascii());
+            assert_eq!(remembered.take(&source(number)), None, "{number}");
+        }
+    }
 }
