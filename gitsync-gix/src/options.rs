@@ -27,6 +27,8 @@ pub struct GixOptions {
     pub max_listed_refs: usize,
     /// How many bytes an upstream's list of references may have. 256 MiB.
     pub max_listing_bytes: usize,
+    /// How many bytes an upstream may send in a fetch before the pack. 16 MiB.
+    pub max_prelude_bytes: usize,
     /// How many threads index one pack. The cores, at most 4.
     pub index_threads: usize,
     /// How large an object may be: while its pack is indexed each is in memory once, one for each thread. 512 MiB.
@@ -49,6 +51,7 @@ impl Default for GixOptions {
             batch: BatchLimits::default(),
             max_listed_refs: 1_000_000,
             max_listing_bytes: 256 << 20,
+            max_prelude_bytes: 16 << 20,
             index_threads: cores.min(4),
             max_object_bytes: 512 << 20,
         }

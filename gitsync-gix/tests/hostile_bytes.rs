@@ -16,7 +16,7 @@ use gitsync_core::testing::Upstream;
 use gitsync_core::testing::backend_suite::Subject;
 use gitsync_core::transport::{CallLimits, Connection, HttpRequest, HttpResponse, Service, Transport};
 use gitsync_core::{Error, ErrorKind, Result};
-use gitsync_gix::GixBackend;
+use gitsync_gix::{GixBackend, GixOptions};
 
 /// Answers by what `git upload-pack` says, changed by a seed.
 #[derive(Debug)]
@@ -235,6 +235,53 @@ async fn what_was_cut_off_is_worth_a_retry() {
         }
     }
     assert!(kinds.is_empty(), "not retried: {kinds:#?}");
+}
+
+/// What is said before the pack is kept in memory, so it has a bound of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_before_the_pack_is_ended() {
+    let upstream = Upstream::new();
+    let tip = upstream.history("main", 3);
+    let mut greeting = b"001e# service=git-upload-pack\n0000".to_vec();
+    greeting.extend(upload_pack(upstream.dir(), &["--http-backend-info-refs"], b""));
+    let line = |text: String| format!("{:04x}{text}", text.len() + 4).into_bytes();
+    let floods = [
+        line(format!("ACK {tip} common\n")),
+        line(format!("shallow {tip}\n")),
+        line(format!("unshallow {tip}\n")),
+        line("NAK\n".to_owned()),
+        // What follows the last acknowledgement, before the first byte of the pack.
+        line(format!("\x02{}\r", "counting ".repeat(100))),
+        line("\x01".to_owned()),
+    ];
+    for flood in floods {
+        let mut pack = if flood[4] < 3 { line("NAK\n".to_owned()) } else { Vec::new() };
+        pack.extend(flood.repeat(300_000 / flood.len()));
+        let mut options = GixOptions::default();
+        options.max_prelude_bytes = 100_000;
+        let backend = GixBackend::new(options);
+        let (subject, _root, dir) = mirror_of(backend, Cutting { greeting: greeting.clone(), pack }).await;
+        let request = gitsync_core::backend::FetchRequest {
+            source: "http://upstream.example/a.git".parse().unwrap(),
+            wants: vec![tip],
+            max_pack_bytes: 1 << 30,
+            durability: Durability::Engine,
+        };
+        let error = subject.backend.fetch(&dir, &request, &subject.context()).await.unwrap_err();
+        let line = String::from_utf8_lossy(&flood[..flood.len().min(30)]);
+        assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{line:?}: {error}");
+    }
+}
+
+/// An empty mirror, whose upstream answers by the transport.
+async fn mirror_of(backend: GixBackend, transport: Cutting) -> (Subject, tempfile::TempDir, std::path::PathBuf) {
+    let subject = Subject::new(backend, transport);
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("m.git");
+    let head = RefName::new("refs/heads/main").unwrap();
+    let options = InitOptions { bare: true, format: ObjectFormat::Sha1, head, durability: Durability::Engine };
+    subject.backend.init(&dir, &options).await.unwrap();
+    (subject, root, dir)
 }
 
 /// Answers in full or cut off.

@@ -57,6 +57,7 @@ pub(crate) fn fetch(
     let (objects, interrupt) = (Arc::default(), call.limits.cancellation.flag());
     let (mut fetched, mut written) = (Fetched::default(), None);
     let (handshake, transport) = session.parts();
+    call.prelude.begin(options.max_prelude_bytes);
     let done = gix::protocol::fetch(
         &mut negotiation,
         |pack, meter, interrupt| {

@@ -51,6 +51,9 @@ impl<'a> PackReader<'a> {
     fn count(&mut self, bytes: &[u8]) -> io::Result<()> {
         let missing = HEADER_BYTES - self.header.len();
         self.header.extend_from_slice(&bytes[..missing.min(bytes.len())]);
+        if self.bytes == 0 && !bytes.is_empty() {
+            self.call.prelude.end();
+        }
         self.bytes += bytes.len() as u64;
         if self.bytes > self.max_bytes {
             let error = Error::new(ErrorKind::LimitExceeded, "the upstream sends more bytes than allowed");

@@ -8,13 +8,16 @@ use gitsync_core::source::SourceUrl;
 use gitsync_core::transport::CallLimits;
 use gitsync_core::{Error, ErrorKind, Transport};
 
-/// One call to an upstream: how to get there, what ends it, and why it failed. Clones share the failure.
+use super::prelude::Prelude;
+
+/// One call to an upstream: how to get there, what ends it, and why it failed. Clones share the failure and what is counted.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) source: SourceUrl,
     pub(crate) limits: CallLimits,
     pub(crate) failure: Failure,
+    pub(crate) prelude: Prelude,
 }
 
 impl Call {
@@ -24,6 +27,7 @@ impl Call {
             source: source.clone(),
             limits: limits.clone(),
             failure: Failure::default(),
+            prelude: Prelude::default(),
         }
     }
 

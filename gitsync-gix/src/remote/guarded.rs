@@ -2,37 +2,40 @@
 
 use std::io::{self, Cursor, Read, Write};
 
-use super::call::Failure;
+use super::call::Call;
 
 /// How a server that was asked for version 1 by name begins. gix knows only servers that were not asked.
 const VERSION_LINE: &[u8] = b"000eversion 1\n";
 
-/// A stream whose errors are kept aside.
+/// A stream whose errors are kept aside, and of which is counted what comes in.
 #[derive(Debug)]
 pub(super) struct Guarded<S> {
     stream: S,
-    failure: Failure,
+    call: Call,
 }
 
 impl<S> Guarded<S> {
-    pub(super) fn new(stream: S, failure: &Failure) -> Self {
-        Guarded { stream, failure: failure.clone() }
+    pub(super) fn new(stream: S, call: &Call) -> Self {
+        Guarded { stream, call: call.clone() }
     }
 }
 
 impl<S: Read> Read for Guarded<S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.read(buffer).map_err(|error| self.failure.keep_io(error))
+        let read = self.stream.read(buffer).map_err(|error| self.call.failure.keep_io(error))?;
+        let counted = self.call.prelude.count(read);
+        counted.map_err(|error| self.call.failure.keep(error.with("source", &self.call.source)))?;
+        Ok(read)
     }
 }
 
 impl<S: Write> Write for Guarded<S> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.stream.write(buffer).map_err(|error| self.failure.keep_io(error))
+        self.stream.write(buffer).map_err(|error| self.call.failure.keep_io(error))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.stream.flush().map_err(|error| self.failure.keep_io(error))
+        self.stream.flush().map_err(|error| self.call.failure.keep_io(error))
     }
 }
 

@@ -173,7 +173,7 @@ impl Part {
         if self.reader.is_none() {
             let mut exchange = self.exchange.lock().unwrap_or_else(PoisonError::into_inner);
             exchange.send()?;
-            let failure = exchange.call.failure.clone();
+            let call = exchange.call.clone();
             let gone = || io::Error::other("the answer was read before");
             let reader = if self.is_headers {
                 let response = exchange.response.as_ref().ok_or_else(gone)?;
@@ -181,11 +181,11 @@ impl Part {
                 let line = format!("content-type: {}\n", response.content_type).into_bytes();
                 BufReader::new(Box::new(Cursor::new(line)) as Box<dyn Read + Send>)
             } else {
-                let body = Box::new(Guarded::new(exchange.response.take().ok_or_else(gone)?.body, &failure));
+                let body = Box::new(Guarded::new(exchange.response.take().ok_or_else(gone)?.body, &call));
                 let mut reader = BufReader::with_capacity(BUFFER_BYTES, body as Box<dyn Read + Send>);
                 // Where a pack may follow, gix takes such a line for a part of one.
                 if let Some(said) = error_line(reader.fill_buf()?) {
-                    failure.keep_said(said);
+                    call.failure.keep_said(said);
                 }
                 reader
             };

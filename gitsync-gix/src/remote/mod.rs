@@ -9,6 +9,7 @@ mod guarded;
 mod http;
 mod list;
 mod listing;
+mod prelude;
 mod remembered;
 mod session;
 mod v1;

@@ -134,8 +134,8 @@ fn connect(call: &Call, opening: Opening) -> Result<Opened> {
     let number = if version == Protocol::V2 { 2 } else { 1 };
     let Connection { reader, writer, guard } =
         call.transport.connect(&call.source, Service::UploadPack, number, &call.limits)?;
-    let reader = Unversioned::new(Guarded::new(std::io::BufReader::new(reader), &call.failure));
-    let writer = Guarded::new(writer, &call.failure);
+    let reader = Unversioned::new(Guarded::new(std::io::BufReader::new(reader), call));
+    let writer = Guarded::new(writer, call);
     // The request line of `git://` is the transport's affair, so to gix every connection is a process.
     let host = None::<(&str, Option<u16>)>;
     let pipe = Pipe::new(reader, writer, version, "upstream", host, ConnectMode::Process, false);
