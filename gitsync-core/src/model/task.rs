@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::error::ErrorKind;
-use crate::model::{RepositoryId, StatusBefore, TaskId};
+use crate::model::{OrganisationId, RepositoryId, StatusBefore, TaskId};
 use crate::source::SourceUrl;
 use crate::state::TaskStatus;
 
@@ -133,6 +133,8 @@ pub struct SyncTask {
     pub id: TaskId,
     /// The repository it is about.
     pub repository: RepositoryId,
+    /// The organisation of its repository, so that who may see the task can be told also when that is gone.
+    pub organisation: OrganisationId,
     /// What it does.
     pub kind: TaskKind,
     /// What it was asked for beside its kind.

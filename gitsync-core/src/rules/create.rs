@@ -17,8 +17,9 @@ pub fn create(new: &NewRepository, id: RepositoryId, now: Timestamp) -> Result<(
     }
     let kind = if new.source.is_some() { TaskKind::Migrate } else { TaskKind::Initialize };
     let request = Request { kind, parameters: TaskParameters::default(), id: new.task };
-    let task = new_task(id, &request, false, now);
-    Ok((repository(new, id, now), task))
+    let repository = repository(new, id, now);
+    let task = new_task(&repository, &request, false, now);
+    Ok((repository, task))
 }
 
 fn repository(new: &NewRepository, id: RepositoryId, now: Timestamp) -> Repository {
@@ -83,6 +84,7 @@ mod tests {
         let mirror = new(Layout::Mirror, Some("https://host/a"));
         let (repository, task) = create(&mirror, RepositoryId(7), NOW).unwrap();
         assert_eq!((task.id, task.repository, task.kind), (mirror.task, RepositoryId(7), TaskKind::Migrate));
+        assert_eq!(task.organisation, mirror.organisation);
         assert_eq!((repository.status, repository.source), (RepositoryStatus::Pending, mirror.source));
 
         let (_, task) = create(&new(Layout::Bare, None), RepositoryId(7), NOW).unwrap();

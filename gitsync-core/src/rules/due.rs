@@ -45,7 +45,7 @@ pub fn due(repository: &Repository, unfinished: Unfinished<'_>, id: TaskId, now:
     let request = Request { kind: TaskKind::Sync, parameters: TaskParameters::default(), id };
     Due {
         repository: Repository { next_sync_at: Some(now.after(pause)), ..repository.clone() },
-        task: is_idle.then(|| new_task(repository.id, &request, false, now)),
+        task: is_idle.then(|| new_task(repository, &request, false, now)),
     }
 }
 

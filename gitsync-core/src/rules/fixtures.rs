@@ -49,5 +49,5 @@ pub(super) fn repository() -> Repository {
 /// A waiting task of that repository.
 pub(super) fn task(kind: TaskKind) -> SyncTask {
     let parameters = TaskParameters::default();
-    new_task(repository().id, &Request { kind, parameters, id: TaskId::generate() }, false, NOW)
+    new_task(&repository(), &Request { kind, parameters, id: TaskId::generate() }, false, NOW)
 }

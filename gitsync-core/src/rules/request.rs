@@ -4,7 +4,7 @@ use super::archive::check_not_deleted;
 use super::start::status_while_running;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Layout, Progress, Repository, RepositoryId, Strength, SyncTask, TaskId, TaskKind, TaskParameters};
+use crate::model::{Layout, Progress, Repository, Strength, SyncTask, TaskId, TaskKind, TaskParameters};
 use crate::source::SourceUrl;
 use crate::state::{RepositoryStatus, TaskStatus};
 
@@ -106,7 +106,7 @@ fn choose_task(
         }
         None => {
             check_precondition(repository, unfinished, request)?;
-            Ok((new_task(repository.id, request, unfinished.running.is_some(), now), Disposition::Created))
+            Ok((new_task(repository, request, unfinished.running.is_some(), now), Disposition::Created))
         }
     }
 }
@@ -209,10 +209,11 @@ pub(super) fn rewritten(pending: &SyncTask, request: &Request) -> SyncTask {
     }
 }
 
-pub(super) fn new_task(repository: RepositoryId, request: &Request, held: bool, now: Timestamp) -> SyncTask {
+pub(super) fn new_task(repository: &Repository, request: &Request, held: bool, now: Timestamp) -> SyncTask {
     SyncTask {
         id: request.id,
-        repository,
+        repository: repository.id,
+        organisation: repository.organisation,
         kind: request.kind,
         parameters: request.parameters.clone(),
         status: TaskStatus::Pending,
@@ -263,7 +264,7 @@ mod tests {
     }
 
     fn pending(asked: &Request) -> SyncTask {
-        new_task(repository().id, asked, false, NOW)
+        new_task(&repository(), asked, false, NOW)
     }
 
     fn running(asked: &Request) -> SyncTask {

@@ -87,6 +87,21 @@ pub async fn a_purge_leaves_the_deletion_alone(h: StoreHarness) {
     assert_eq!(h.task(tombstone.id).await, tombstone);
 }
 
+/// A task says whose it is for as long as it is there, also when its repository is not.
+pub async fn a_task_names_its_organisation_to_the_last(h: StoreHarness) {
+    let other = "other".parse().expect("a slug");
+    h.store.create_organisation(&other, "Other").await.expect("an organisation can be made");
+    let repository = h.migrated_until("r", Some(h.in_seconds(1))).await;
+    h.clock.advance(10 * SECOND);
+    let due = h.store.request_due(1).await.expect("due repositories can be looked for").tasks;
+    let listed = h.tasks(repository.id).await;
+    assert_eq!((due.len(), listed.len()), (1, 2));
+    assert!(due.iter().chain(&listed).all(|task| task.organisation == repository.organisation));
+    let deletion = h.running(repository.id, TaskKind::Delete).await;
+    h.purge(&deletion).await;
+    assert_eq!(h.task(deletion.task.id).await.organisation, repository.organisation);
+}
+
 /// What reaches the store after the end finds nothing to do, and nothing to write to.
 pub async fn nothing_happens_after_a_purge(h: StoreHarness) {
     let repository = h.migrated("r").await;

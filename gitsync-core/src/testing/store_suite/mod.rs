@@ -126,6 +126,7 @@ macro_rules! store_suite {
                 a_repository_that_is_being_deleted_is_hidden,
                 a_deletion_goes_before_all_other_work,
                 a_purge_leaves_the_deletion_alone,
+                a_task_names_its_organisation_to_the_last,
                 nothing_happens_after_a_purge,
                 a_purge_is_fenced,
                 a_purge_goes_on_until_nothing_is_left,

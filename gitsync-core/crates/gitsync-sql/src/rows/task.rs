@@ -1,7 +1,7 @@
 //! Rows of tasks.
 
 use gitsync_core::Result;
-use gitsync_core::model::{Progress, RepositoryId, SyncTask, TaskKind, TaskParameters};
+use gitsync_core::model::{OrganisationId, Progress, RepositoryId, SyncTask, TaskKind, TaskParameters};
 use gitsync_core::state::TaskStatus;
 
 use super::{ErrorColumns, read_before, read_error, text, write_before, write_error};
@@ -9,7 +9,7 @@ use crate::Row;
 use crate::schema::task::{
     ACCEPT_SHRINK, ATTEMPT, BEFORE_ERROR_KIND, BEFORE_ERROR_MESSAGE, BEFORE_STATUS, BYTES, CANCEL_REQUESTED_AT,
     COMMITS, COMMITS_SYNCED, COMPLETED_AT, CREATED_AT, ENQUEUED_AT, EPOCH, ERROR_KIND, ERROR_MESSAGE, FORCE, HELD, ID,
-    KIND, NEXT_ATTEMPT_AT, OBJECTS, PHASE, REPOSITORY, SOURCE, STARTED_AT, STATUS, SUPERSEDED_BY,
+    KIND, NEXT_ATTEMPT_AT, OBJECTS, ORGANISATION, PHASE, REPOSITORY, SOURCE, STARTED_AT, STATUS, SUPERSEDED_BY,
 };
 use crate::statement::Record;
 
@@ -21,6 +21,7 @@ pub(crate) fn record(task: &SyncTask) -> Record {
     let mut record: Record = vec![
         (ID, task.id.into()),
         (REPOSITORY, task.repository.0.into()),
+        (ORGANISATION, task.organisation.0.into()),
         (KIND, task.kind.as_str().into()),
         (SOURCE, parameters.source.as_ref().map(ToString::to_string).into()),
         (FORCE, parameters.force.into()),
@@ -62,6 +63,7 @@ pub(crate) fn read(row: &mut Row) -> Result<SyncTask> {
     Ok(SyncTask {
         id: row.task_id(ID)?,
         repository: RepositoryId(row.number(REPOSITORY)?),
+        organisation: OrganisationId(row.number(ORGANISATION)?),
         kind: row.named(KIND, TaskKind::from_name)?,
         parameters: TaskParameters {
             source: row.opt_parsed(SOURCE, str::parse)?,

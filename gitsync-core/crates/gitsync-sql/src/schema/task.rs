@@ -9,6 +9,7 @@ use super::{boolean, bytes, int, one_of, opt_bytes, opt_int, opt_text, text};
 super::names!("sync_task" {
     ID = "id",
     REPOSITORY = "repository_id",
+    ORGANISATION = "organisation_id",
     KIND = "kind",
     SOURCE = "source",
     FORCE = "force_clone",
@@ -41,6 +42,7 @@ pub(crate) fn table() -> TableCreateStatement {
     super::table(TABLE)
         .col(bytes(ID).primary_key())
         .col(int(REPOSITORY))
+        .col(int(ORGANISATION))
         .col(one_of(text(KIND), TaskKind::ALL.iter().map(|kind| kind.as_str())))
         .col(opt_text(SOURCE))
         .col(boolean(FORCE))

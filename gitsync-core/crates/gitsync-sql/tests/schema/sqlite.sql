@@ -57,6 +57,7 @@ CREATE INDEX "repository_due" ON "repository" ("next_sync_at",
     "id") WHERE next_sync_at IS NOT NULL AND deleted_at IS NULL AND status <> 'archived';
 CREATE TABLE "sync_task" ( "id" blob NOT NULL PRIMARY KEY,
     "repository_id" integer NOT NULL,
+    "organisation_id" integer NOT NULL,
     "kind" text NOT NULL CHECK ("kind" IN ('initialize', 'migrate', 'sync', 'maintain', 'delete')),
     "source" text,
     "force_clone" boolean NOT NULL,
