@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::clock::Timestamp;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
     Branch, Commit, Layout, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress, RecordedRef, RefName,
     RefUpdate, Repository, RepositoryId, RepositoryName, Slug, SourceType, StorageName, SyncTask, TaskId, TaskKind,
@@ -19,6 +19,9 @@ use crate::state::{RepositoryStatus, TaskStatus};
 
 /// The most rows one call may write or hand out.
 pub const MAX_STORE_BATCH: usize = 5_000;
+
+/// The most organisations that a [`RepositoryFilter`] may name.
+pub const MAX_FILTER_ORGANISATIONS: usize = 1_000;
 
 /// A repository to create.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,10 +66,27 @@ pub struct RepositoryPatch {
 /// Which repositories to list. Deleted ones never are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RepositoryFilter {
-    /// Only this organisation's.
-    pub organisation: Option<OrganisationId>,
+    /// Only these organisations', at most [`MAX_FILTER_ORGANISATIONS`]; none of them means no repository.
+    pub organisations: Option<Vec<OrganisationId>>,
     /// Only those in this status.
     pub status: Option<RepositoryStatus>,
+    /// Only those that are public, or only those that are not.
+    pub is_public: Option<bool>,
+}
+
+impl RepositoryFilter {
+    /// Checks that the filter does not name too much: every store does so before it looks.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] for more than [`MAX_FILTER_ORGANISATIONS`] organisations.
+    pub fn check(&self) -> Result<()> {
+        let given = self.organisations.as_ref().map_or(0, Vec::len);
+        if given <= MAX_FILTER_ORGANISATIONS {
+            return Ok(());
+        }
+        let message = format!("a filter names at most {MAX_FILTER_ORGANISATIONS} organisations");
+        Err(Error::new(ErrorKind::InvalidInput, message).with("given", given))
+    }
 }
 
 /// Which tasks to list.
@@ -235,6 +255,9 @@ pub trait Store: fmt::Debug + Send + Sync {
     async fn repository_by_name(&self, organisation: OrganisationId, name: &RepositoryName) -> Result<Repository>;
 
     /// Lists repositories by id.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a filter that [`RepositoryFilter::check`] refuses.
     async fn list_repositories(&self, filter: &RepositoryFilter, page: &PageRequest) -> Result<Page<Repository>>;
 
     /// Changes what a user may change; see [`rules::edit`](crate::rules::edit).

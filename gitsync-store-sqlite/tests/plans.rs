@@ -76,9 +76,15 @@ async fn hot_queries_use_their_indexes() {
         ((None, status), "repository_by_status (status=? AND id>?)"),
         ((ORGANISATION, status), "repository_by_organisation_status (organisation_id=? AND status=? AND id>?)"),
     ] {
-        let filter = RepositoryFilter { organisation: filter.0, status: filter.1 };
+        let organisations = filter.0.map(|organisation| vec![organisation]);
+        let filter = RepositoryFilter { organisations, status: filter.1, is_public: None };
         assert_uses(c, &repositories::list(Sqlite, &filter, Some(7), 10).unwrap(), &[index]).await;
     }
+    let several = Some(vec![OrganisationId(1), OrganisationId(2)]);
+    let filter = RepositoryFilter { organisations: several, ..RepositoryFilter::default() };
+    // Each has an order of its own in the index, so those of all are sorted.
+    let plan = plan(c, &repositories::list(Sqlite, &filter, Some(7), 10).unwrap()).await;
+    assert!(plan.contains("repository_by_organisation (organisation_id=? AND id>?)"), "{plan}");
     let (repository, status, kind) = (Some(REPOSITORY), Some(TaskStatus::Failed), Some(TaskKind::Sync));
     for (filter, index) in [
         ((None, None, None), "sync_task"),

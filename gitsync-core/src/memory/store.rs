@@ -79,7 +79,7 @@ impl Store for MemoryStore {
     }
 
     async fn list_repositories(&self, filter: &RepositoryFilter, page: &PageRequest) -> Result<Page<Repository>> {
-        Ok(self.read().list_repositories(filter, page))
+        self.read().list_repositories(filter, page)
     }
 
     async fn update_repository(&self, id: RepositoryId, version: i64, patch: &RepositoryPatch) -> Result<Repository> {

@@ -15,14 +15,16 @@ impl Tables {
         &self,
         filter: &RepositoryFilter,
         request: &PageRequest,
-    ) -> Page<Repository> {
+    ) -> Result<Page<Repository>> {
+        filter.check()?;
         let is_wanted = |repository: &&Repository| {
             repository.deleted_at.is_none()
-                && filter.organisation.is_none_or(|id| repository.organisation == id)
+                && filter.organisations.as_ref().is_none_or(|ids| ids.contains(&repository.organisation))
                 && filter.status.is_none_or(|status| repository.status == status)
+                && filter.is_public.is_none_or(|is_public| repository.is_public == is_public)
         };
         let wanted = self.repositories.values().map(|row| &row.repository).filter(is_wanted);
-        page(wanted.map(|repository| (rising(repository.id.0.into()), repository.clone())), request)
+        Ok(page(wanted.map(|repository| (rising(repository.id.0.into()), repository.clone())), request))
     }
 
     pub(in crate::memory) fn list_tasks(&self, filter: &TaskFilter, request: &PageRequest) -> Page<SyncTask> {

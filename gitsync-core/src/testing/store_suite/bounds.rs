@@ -2,10 +2,12 @@
 
 use super::harness::{StoreHarness, branch, completion, everything, id, refusal};
 use crate::error::ErrorKind;
-use crate::model::{Commit, MAX_PAGE_ITEMS, ObjectId, PageRequest, RecordedRef, RefName, Signature, TaskId, TaskKind};
+use crate::model::{
+    Commit, MAX_PAGE_ITEMS, ObjectId, OrganisationId, PageRequest, RecordedRef, RefName, Signature, TaskId, TaskKind,
+};
 use crate::plan::{Movement, MovementKind};
 use crate::queue::NewJob;
-use crate::store::{Chunk, CommitFilter, MAX_STORE_BATCH, Recording};
+use crate::store::{Chunk, CommitFilter, MAX_FILTER_ORGANISATIONS, MAX_STORE_BATCH, Recording, RepositoryFilter};
 
 /// A longer slice is refused whole.
 pub async fn longer_slices_are_refused(h: StoreHarness) {
@@ -24,6 +26,20 @@ pub async fn longer_slices_are_refused(h: StoreHarness) {
     let jobs: Vec<_> = jobs.iter().cloned().chain((0..MAX_STORE_BATCH).map(unknown)).collect();
     assert_eq!(refusal(h.store.mark_enqueued(&jobs).await), ErrorKind::InvalidInput);
     assert_eq!(h.books(repository).await, before);
+}
+
+/// A filter that names more organisations than that is refused; as many are looked for.
+pub async fn a_filter_may_name_so_many_organisations(h: StoreHarness) {
+    let repository = h.migrated("r").await;
+    let find = async |count: usize| {
+        let others = (1..count).map(|number| OrganisationId(i32::MAX - number as i32));
+        let organisations = Some(others.chain([repository.organisation]).collect());
+        let filter = RepositoryFilter { organisations, ..RepositoryFilter::default() };
+        h.store.list_repositories(&filter, &everything()).await
+    };
+    let found = find(MAX_FILTER_ORGANISATIONS).await.expect("as many can be named");
+    assert_eq!(found.items, std::slice::from_ref(&repository));
+    assert_eq!(refusal(find(MAX_FILTER_ORGANISATIONS + 1).await), ErrorKind::InvalidInput);
 }
 
 /// The longest slices are written whole, in one call.

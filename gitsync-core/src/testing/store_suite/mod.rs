@@ -170,6 +170,7 @@ macro_rules! store_suite {
             pages: [
                 organisations_in_pages,
                 repositories_in_pages,
+                repositories_of_several_organisations,
                 tasks_in_pages,
                 branches_in_pages,
                 commits_in_pages,
@@ -188,6 +189,7 @@ macro_rules! store_suite {
             ]
             bounds: [
                 longer_slices_are_refused,
+                a_filter_may_name_so_many_organisations,
                 the_longest_slices_are_taken,
                 a_recording_may_be_longer,
                 limits_may_be_anything,

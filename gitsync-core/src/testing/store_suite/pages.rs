@@ -4,9 +4,11 @@ use std::fmt::Debug;
 
 use super::harness::{StoreHarness, branch, commit, completion, everything, id};
 use crate::error::Result;
-use crate::model::{Commit, Cursor, ObjectId, Page, PageRequest, RecordedRef, RefChange, RefName, TaskKind};
+use crate::model::{
+    Commit, Cursor, ObjectId, OrganisationId, Page, PageRequest, RecordedRef, RefChange, RefName, TaskKind,
+};
 use crate::plan::{Movement, MovementKind};
-use crate::store::{CommitFilter, Recording, RepositoryFilter, TaskFilter};
+use crate::store::{CommitFilter, NewRepository, Recording, RepositoryFilter, TaskFilter};
 
 /// Organisations are listed by id; those made meanwhile come after all others.
 pub async fn organisations_in_pages(h: StoreHarness) {
@@ -46,8 +48,8 @@ pub async fn repositories_in_pages(h: StoreHarness) {
     );
 
     let (pending, active) = (made[4].status, made[0].status);
-    let find = async |organisation, status| {
-        let filter = RepositoryFilter { organisation, status };
+    let find = async |organisation: Option<OrganisationId>, status| {
+        let filter = RepositoryFilter { organisations: organisation.map(|id| vec![id]), status, is_public: None };
         all(1, &async |page| h.store.list_repositories(&filter, &page).await).await
     };
     let organisation = made[0].organisation;
@@ -56,8 +58,35 @@ pub async fn repositories_in_pages(h: StoreHarness) {
     let slug = "empty".parse().expect("a slug");
     let empty = h.store.create_organisation(&slug, "Empty").await.expect("an organisation can be made").id;
     assert_eq!(find(Some(empty), None).await, []);
-    let unknown = crate::model::OrganisationId(4711);
+    let unknown = OrganisationId(4711);
     assert_eq!(find(Some(unknown), None).await, [], "filters name nothing");
+}
+
+/// Repositories of any of some organisations are listed by id, and those that are public, or are not.
+pub async fn repositories_of_several_organisations(h: StoreHarness) {
+    let (mut organisations, mut made) = (Vec::new(), Vec::new());
+    for slug in ["a", "b", "c"] {
+        let slug = slug.parse().expect("a slug");
+        organisations.push(h.store.create_organisation(&slug, "O").await.expect("an organisation can be made").id);
+    }
+    for number in 0..9 {
+        let organisation = organisations[number % 3];
+        let mirror = h.new_mirror(&format!("r{number}")).await;
+        let new = NewRepository { organisation, is_public: number < 4, ..mirror };
+        made.push(h.store.create_repository(&new).await.expect("a repository can be made").0);
+    }
+    let find = async |organisations: Option<&[OrganisationId]>, is_public| {
+        let filter =
+            RepositoryFilter { organisations: organisations.map(<[_]>::to_vec), is_public, ..Default::default() };
+        let found = all(2, &async |page| h.store.list_repositories(&filter, &page).await).await;
+        found.iter().map(|found| made.iter().position(|made| made == found).expect("it was made")).collect::<Vec<_>>()
+    };
+    let two = [organisations[2], organisations[0], OrganisationId(4711), organisations[2]];
+    assert_eq!(find(Some(&two), None).await, [0, 2, 3, 5, 6, 8]);
+    assert_eq!(find(Some(&two), Some(true)).await, [0, 2, 3]);
+    assert_eq!(find(Some(&organisations[1..2]), Some(false)).await, [4, 7]);
+    assert!(find(Some(&[]), None).await.is_empty());
+    assert_eq!(find(None, Some(true)).await, [0, 1, 2, 3]);
 }
 
 /// Tasks are listed newest first: those made meanwhile do not push others onto the next page.

@@ -8,7 +8,7 @@ use sea_query::{Expr, ExprTrait, LockBehavior, LockType, Order};
 use super::{is, is_in, select};
 use crate::rows::repository::{Digests, digests_record, due_record, record};
 use crate::schema::repository::{
-    ALL, FENCE, ID, NAME_FOLDED, NEXT_SYNC_AT, ORGANISATION, STATUS, TABLE, VERSION, alive, scheduled,
+    ALL, FENCE, ID, IS_PUBLIC, NAME_FOLDED, NEXT_SYNC_AT, ORGANISATION, STATUS, TABLE, VERSION, alive, scheduled,
 };
 use crate::{Dialect, Statement, statement};
 
@@ -70,10 +70,21 @@ pub fn by_name(dialect: Dialect, organisation: OrganisationId, name: &Repository
 pub fn list(dialect: Dialect, filter: &RepositoryFilter, after: Option<i64>, limit: u64) -> Result<Statement> {
     let mut select = select(TABLE, ALL);
     select.and_where(alive());
-    select.and_where_option(filter.organisation.map(|organisation| is(ORGANISATION, organisation.0)));
+    select.and_where_option(filter.organisations.as_deref().map(of_any));
     select.and_where_option(filter.status.map(|status| is(STATUS, status.as_str())));
+    select.and_where_option(filter.is_public.map(|is_public| is(IS_PUBLIC, is_public)));
     select.and_where_option(after.map(|after| Expr::col(ID).gt(after)));
     dialect.render(select.order_by(ID, Order::Asc).limit(limit))
+}
+
+/// Holds for the repositories of some organisations.
+///
+/// One alone is compared with, not looked for in a list: then the index by organisation has the order of the list, too.
+fn of_any(organisations: &[OrganisationId]) -> Expr {
+    match organisations {
+        [organisation] => is(ORGANISATION, organisation.0),
+        organisations => is_in(ORGANISATION, organisations.iter().map(|organisation| organisation.0)),
+    }
 }
 
 /// Lists repositories that are due, earliest first. Those that another scan is at are passed over.

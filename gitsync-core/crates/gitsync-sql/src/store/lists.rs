@@ -15,6 +15,7 @@ pub async fn list_repositories(
     filter: &RepositoryFilter,
     page: &PageRequest,
 ) -> Result<Page<Repository>> {
+    filter.check()?;
     let statement = repositories::list(connection.dialect(), filter, cursor::after(page)?, cursor::rows(page))?;
     let items = read_all(connection.fetch(statement).await?, rows::repository::read)?;
     Ok(cursor::page(page, items, |last| i64::from(last.id.0)))
