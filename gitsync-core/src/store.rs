@@ -229,7 +229,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Creates an organisation.
     ///
     /// # Errors
-    /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists) if the slug is taken.
+    /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists) if the slug is taken, `InvalidInput` for a name that
+    /// [`rules::check_organisation_name`](crate::rules::check_organisation_name) refuses.
     async fn create_organisation(&self, slug: &Slug, name: &str) -> Result<Organisation>;
 
     /// Returns an organisation.

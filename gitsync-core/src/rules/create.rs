@@ -1,5 +1,6 @@
 //! What a new repository begins with.
 
+use super::bounds::check_new;
 use super::request::{Request, new_task};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
@@ -10,8 +11,9 @@ use crate::store::NewRepository;
 /// Decides the rows of a new repository: itself and its first task.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidInput`] for a mirror without a source.
+/// [`ErrorKind::InvalidInput`] for a mirror without a source, or a text that is too long.
 pub fn create(new: &NewRepository, id: RepositoryId, now: Timestamp) -> Result<(Repository, SyncTask)> {
+    check_new(new)?;
     if new.layout == Layout::Mirror && new.source.is_none() {
         return Err(Error::new(ErrorKind::InvalidInput, "a mirror needs a source").hint("give a source_url"));
     }

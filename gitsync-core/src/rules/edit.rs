@@ -1,6 +1,7 @@
 //! What an edit by the user changes.
 
 use super::archive::check_not_deleted;
+use super::bounds::check_patch;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Repository;
@@ -11,9 +12,11 @@ use crate::store::RepositoryPatch;
 /// A shorter interval counts from now on, not only from the end of the next sync.
 ///
 /// # Errors
-/// [`ErrorKind::NotFound`] if the repository is being deleted; [`ErrorKind::Conflict`] if it is not at `version` any more.
+/// [`ErrorKind::NotFound`] if the repository is being deleted; [`ErrorKind::Conflict`] if it is not at `version` any more;
+/// [`ErrorKind::InvalidInput`] for a text that is too long, too many patterns, or an interval out of bounds.
 pub fn edit(repository: &Repository, version: i64, patch: &RepositoryPatch, now: Timestamp) -> Result<Repository> {
     check_not_deleted(repository)?;
+    check_patch(patch)?;
     if repository.version != version {
         return Err(Error::new(ErrorKind::Conflict, "somebody else changed the repository meanwhile")
             .with("repository", repository.id)

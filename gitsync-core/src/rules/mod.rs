@@ -4,6 +4,7 @@
 //! store decides alike, and each rule is tested without a database.
 
 mod archive;
+mod bounds;
 mod cancel;
 mod create;
 mod due;
@@ -18,6 +19,10 @@ mod start;
 mod work;
 
 pub use archive::{Archived, archive, unarchive};
+pub use bounds::{
+    MAX_DESCRIPTION_BYTES, MAX_EXCLUDE_REF_BYTES, MAX_EXCLUDE_REFS, MAX_ORGANISATION_NAME_BYTES, MAX_OWNER_BYTES,
+    MAX_SYNC_INTERVAL, MIN_SYNC_INTERVAL, check_organisation_name,
+};
 pub use cancel::cancel;
 pub use create::create;
 pub use due::{DUE_AGAIN, Due, DueScan, due, is_due};

@@ -14,6 +14,7 @@ impl Tables {
         name: &str,
         now: Timestamp,
     ) -> Result<Organisation> {
+        rules::check_organisation_name(name)?;
         if self.organisation_by_slug(slug).is_ok() {
             return Err(
                 Error::new(ErrorKind::AlreadyExists, "there is an organisation of that name").with("slug", slug)

@@ -5,9 +5,13 @@ use crate::error::ErrorKind;
 use crate::model::{
     Commit, MAX_PAGE_ITEMS, ObjectId, OrganisationId, PageRequest, RecordedRef, RefName, Signature, TaskId, TaskKind,
 };
-use crate::plan::{Movement, MovementKind};
+use crate::plan::{Movement, MovementKind, RefPattern};
 use crate::queue::NewJob;
-use crate::store::{Chunk, CommitFilter, MAX_FILTER_ORGANISATIONS, MAX_STORE_BATCH, Recording, RepositoryFilter};
+use crate::rules::{MAX_EXCLUDE_REFS, MAX_SYNC_INTERVAL};
+use crate::store::{
+    Chunk, CommitFilter, MAX_FILTER_ORGANISATIONS, MAX_STORE_BATCH, NewRepository, Recording, RepositoryFilter,
+    RepositoryPatch,
+};
 
 /// A longer slice is refused whole.
 pub async fn longer_slices_are_refused(h: StoreHarness) {
@@ -40,6 +44,34 @@ pub async fn a_filter_may_name_so_many_organisations(h: StoreHarness) {
     let found = find(MAX_FILTER_ORGANISATIONS).await.expect("as many can be named");
     assert_eq!(found.items, std::slice::from_ref(&repository));
     assert_eq!(refusal(find(MAX_FILTER_ORGANISATIONS + 1).await), ErrorKind::InvalidInput);
+}
+
+/// Texts and lists of users are stored up to their limits; beyond them they are refused and nothing changes.
+pub async fn what_users_write_is_bounded(h: StoreHarness) {
+    let (fits, slug) = ("\u{e9}".repeat(127), "long".parse().expect("a slug"));
+    let name = format!("{fits}x");
+    assert_eq!(refusal(h.store.create_organisation(&slug, &format!("{name}x")).await), ErrorKind::InvalidInput);
+    let organisation = h.store.create_organisation(&slug, &name).await.expect("the name is short enough");
+    assert_eq!(h.store.organisation(organisation.id).await.expect("it is there").name, name);
+
+    let new = NewRepository { owner: name.clone(), description: "d".repeat(4_096), ..h.new_mirror("r").await };
+    let longer = NewRepository { description: "d".repeat(4_097), ..new.clone() };
+    assert_eq!(refusal(h.store.create_repository(&longer).await), ErrorKind::InvalidInput);
+    let (repository, _) = h.store.create_repository(&new).await.expect("the texts are short enough");
+    assert_eq!(h.repository(repository.id).await.description, new.description);
+
+    let pattern = RefPattern::new(format!("refs/{}*", "p".repeat(1_018))).expect("a pattern");
+    let patch = |count: usize| RepositoryPatch {
+        exclude_refs: Some(vec![pattern.clone(); count]),
+        sync_interval: Some(Some(MAX_SYNC_INTERVAL)),
+        ..RepositoryPatch::default()
+    };
+    let edit = async |patch| h.store.update_repository(repository.id, repository.version, &patch).await;
+    assert_eq!(refusal(edit(patch(MAX_EXCLUDE_REFS + 1)).await), ErrorKind::InvalidInput);
+    assert_eq!(h.repository(repository.id).await, repository);
+    let edited = edit(patch(MAX_EXCLUDE_REFS)).await.expect("there are few enough");
+    assert_eq!((edited.exclude_refs.len(), edited.sync_interval), (MAX_EXCLUDE_REFS, Some(MAX_SYNC_INTERVAL)));
+    assert_eq!(h.repository(repository.id).await, edited);
 }
 
 /// The longest slices are written whole, in one call.

@@ -190,6 +190,7 @@ macro_rules! store_suite {
             bounds: [
                 longer_slices_are_refused,
                 a_filter_may_name_so_many_organisations,
+                what_users_write_is_bounded,
                 the_longest_slices_are_taken,
                 a_recording_may_be_longer,
                 limits_may_be_anything,

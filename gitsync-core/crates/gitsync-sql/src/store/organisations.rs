@@ -1,6 +1,7 @@
 //! Organisations.
 
 use gitsync_core::model::{Organisation, OrganisationId, Page, PageRequest, Slug};
+use gitsync_core::rules;
 use gitsync_core::{Error, ErrorKind, Result};
 
 use super::{fetch_optional, read_all, taken};
@@ -10,6 +11,7 @@ use crate::{Connection, Row, cursor, rows};
 
 /// See [`Store::create_organisation`](gitsync_core::Store::create_organisation).
 pub async fn create_organisation(connection: &mut dyn Connection, slug: &Slug, name: &str) -> Result<Organisation> {
+    rules::check_organisation_name(name)?;
     let now = connection.now().await?;
     let insert = statements::insert(connection.dialect(), slug, name, now)?;
     let row = fetch_optional(connection, insert)
