@@ -13,7 +13,7 @@ use crate::model::{
     RepositoryName, Slug, SourceType, StorageName, SyncTask, TaskId, TaskKind, TaskParameters,
 };
 use crate::queue::QueueStats;
-use crate::rules::{Request, Requested, job};
+use crate::rules::{Archived, Request, Requested, job};
 use crate::source::SourceUrl;
 use crate::state::TaskStatus;
 use crate::store::{CommitFilter, NewRepository, RepositoryFilter, RepositoryPatch, TaskFilter};
@@ -78,7 +78,7 @@ impl GitSync {
     /// Creates an organisation.
     ///
     /// # Errors
-    /// [`ErrorKind::AlreadyExists`] if the slug is taken.
+    /// [`ErrorKind::AlreadyExists`] if the slug is taken, [`ErrorKind::InvalidInput`] for a name that is too long.
     pub async fn create_organisation(&self, slug: &Slug, name: &str) -> Result<Organisation> {
         self.parts.store.create_organisation(slug, name).await
     }
@@ -101,8 +101,8 @@ impl GitSync {
     /// Creates a repository and requests its first task: a migrate if it has a source, else an initialize.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] for a bad name or a contradictory wish, [`ErrorKind::SourceRefused`] for a source that the
-    /// policy forbids, [`ErrorKind::NotFound`] without the organisation, [`ErrorKind::AlreadyExists`] if the name is taken.
+    /// [`ErrorKind::InvalidInput`] for a bad name, a text that is too long or a contradictory wish,
+    /// [`ErrorKind::SourceRefused`] for a source that the policy forbids, [`ErrorKind::NotFound`] without the organisation, [`ErrorKind::AlreadyExists`] if the name is taken.
     pub async fn create_repository(
         &self,
         organisation: OrganisationId,
@@ -149,6 +149,10 @@ impl GitSync {
     }
 
     /// Changes what a user may change of a repository that is still at `version`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`] if somebody else changed it meanwhile, [`ErrorKind::InvalidInput`] for more than
+    /// [`rules`](crate::rules) allow: a longer text, more patterns, a shorter or longer interval.
     pub async fn update_repository(
         &self,
         id: RepositoryId,
@@ -156,6 +160,27 @@ impl GitSync {
         patch: &RepositoryPatch,
     ) -> Result<Repository> {
         self.parts.store.update_repository(id, version, patch).await
+    }
+
+    /// Sets a repository aside: it is neither synced on schedule nor by request until it is taken back. A task that waits is
+    /// cancelled. Doing it twice is doing it once.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`] while a task of the repository runs.
+    pub async fn archive_repository(&self, id: RepositoryId) -> Result<Repository> {
+        let Archived { repository, cancelled } = self.parts.store.archive_repository(id).await?;
+        if let Some(task) = cancelled
+            && let Err(error) = self.parts.queue.cancel(&[task.id]).await
+        {
+            // Whoever is given the job finds that its task has ended.
+            tracing::warn!(%error, task = %task.id, "cannot take the cancelled job out of the queue");
+        }
+        Ok(repository)
+    }
+
+    /// Takes an archived repository back: it is again what it was. One that is not archived stays as it is.
+    pub async fn unarchive_repository(&self, id: RepositoryId) -> Result<Repository> {
+        self.parts.store.unarchive_repository(id).await
     }
 
     /// Requests that a repository is cloned: for the first time, or with `force` anew. A source replaces the repository's own

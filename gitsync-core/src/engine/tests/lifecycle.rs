@@ -11,8 +11,9 @@ use crate::engine::{CreateRepository, EngineOptions, NoSteps};
 use crate::error::ErrorKind;
 use crate::memory::Call;
 use crate::model::{RepositoryId, TaskId};
+use crate::queue::QueueStats;
 use crate::source::SourceUrl;
-use crate::state::RepositoryStatus;
+use crate::state::{RepositoryStatus, TaskStatus};
 
 #[tokio::test]
 async fn what_a_caller_does_wrong_is_said_clearly_and_leaves_nothing() {
@@ -141,6 +142,28 @@ async fn a_deletion_removes_more_rows_than_one_call_does() {
     assert!(is_done(&world.gitsync.task(task.id).await.unwrap()));
     // It would be refused while the old one had rows.
     world.mirror().await;
+}
+
+#[tokio::test]
+async fn an_archived_repository_rests_until_it_is_taken_back() {
+    let world = World::new();
+    world.upstream(2);
+    let repository = world.mirror().await;
+    let waiting = world.gitsync.sync(repository.id).await.unwrap();
+    assert_eq!(world.gitsync.queue_stats().await.unwrap().ready, 1);
+    let archived = world.gitsync.archive_repository(repository.id).await.unwrap();
+    assert_eq!(archived.status, RepositoryStatus::Archived);
+    assert_eq!(world.gitsync.task(waiting.id).await.unwrap().status, TaskStatus::Cancelled);
+    assert_eq!(world.gitsync.queue_stats().await.unwrap(), QueueStats::default(), "its job is out of the queue");
+    assert_eq!(world.gitsync.sync(repository.id).await.unwrap_err().kind(), ErrorKind::Conflict);
+    world.clock.set(repository.next_sync_at.unwrap());
+    assert_eq!(world.gitsync.scheduler().scan().await.unwrap(), 0);
+    assert_eq!(world.gitsync.archive_repository(repository.id).await.unwrap(), archived);
+
+    let back = world.gitsync.unarchive_repository(repository.id).await.unwrap();
+    assert_eq!(back.status, RepositoryStatus::Active);
+    assert!(is_done(&world.sync(repository.id).await));
+    world.check_books(repository.id).await;
 }
 
 #[tokio::test]
