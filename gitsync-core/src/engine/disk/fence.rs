@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::sync::sync_parent;
-use crate::backend::{Durability, PublishPermit};
+use crate::backend::PublishPermit;
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long somebody else's file work is waited for.
@@ -40,16 +40,6 @@ impl FenceGuard {
     /// Returns the number on disk, which does not change while the lock is held: attempts below it publish nothing more.
     pub fn number(&self) -> Option<i64> {
         self.number
-    }
-}
-
-/// The right to change a directory that nobody else knows yet.
-#[derive(Clone, Copy, Debug)]
-pub struct Unpublished;
-
-impl PublishPermit for Unpublished {
-    fn durability(&self) -> Durability {
-        Durability::Caller
     }
 }
 

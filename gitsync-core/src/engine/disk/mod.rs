@@ -21,7 +21,7 @@ mod publish;
 mod sync;
 
 pub use adopt::adopt_objects;
-pub use fence::{DiskFence, FenceGuard, Unpublished};
+pub use fence::{DiskFence, FenceGuard};
 pub use git_config::write_git_config;
 pub use layout::Storage;
 pub use locks::remove_stale_locks;

@@ -4,14 +4,15 @@ use std::fs;
 use std::io::Write;
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use super::hooks::{PauseAt, deaf, eventually, start};
+use super::hooks::{PauseAt, die_at, eventually, start};
 use super::world::{LONG_ENOUGH, World, is_done};
 use crate::engine::disk::Manifest;
 use crate::error::{Error, ErrorKind};
 use crate::memory::Call;
 use crate::model::Repository;
+use crate::queue::QueueStats;
 use crate::source::SourceUrl;
 use crate::state::{RepositoryStatus, TaskStatus};
 use crate::testing::DieAt;
@@ -27,17 +28,6 @@ async fn work_until(world: &World, step: usize) -> bool {
             false
         }
         () = hook.died() => true,
-    }
-}
-
-/// Works until the step of that name, and dies there.
-async fn die_at(world: &World, step: &'static str) {
-    let hook = PauseAt::new(step);
-    let engine = world.engine(Arc::clone(&hook) as _);
-    let worker = engine.worker();
-    tokio::select! {
-        result = worker.run_until_idle() => panic!("{result:?}: there is no step {step}"),
-        () = hook.reached.notified() => {}
     }
 }
 
@@ -207,32 +197,11 @@ async fn a_deletion_that_dies_anywhere_is_finished() {
         assert!(!world.published(&repository).exists());
         let ended = world.gitsync.task(task.id).await.unwrap();
         assert_eq!(ended.status, TaskStatus::Completed, "died at step {step}");
+        assert_eq!(world.gitsync.queue_stats().await.unwrap(), QueueStats::default(), "died at step {step}");
         if !died {
+            assert!(step > 3, "the steps are really there");
             return;
         }
-    }
-}
-
-/// A worker is stopped right after it has begun a deletion. Another one does it, the name is used again.
-#[tokio::test]
-async fn a_deletion_that_was_outrun_does_not_take_the_next_repository_of_that_name() {
-    for step in ["started", "taken over", "removed"] {
-        let world = World::new();
-        world.upstream(3);
-        let repository = world.mirror().await;
-        world.gitsync.delete_repository(repository.id).await.unwrap();
-        let pause = PauseAt::new(step);
-        let engine = world.engine_with(Arc::clone(&pause) as _, deaf());
-        let zombie = start(&engine);
-        pause.reached.notified().await;
-        world.clock.advance(LONG_ENOUGH);
-        world.work().await;
-        let again = world.mirror().await;
-        assert_ne!(again.id, repository.id);
-        pause.open.notify_one();
-        tokio::time::timeout(Duration::from_secs(5), zombie).await.ok();
-        assert!(world.published(&again).exists(), "the new repository's files are gone");
-        world.check_books(again.id).await;
     }
 }
 
@@ -280,28 +249,27 @@ async fn a_job_whose_workers_keep_dying_fails_in_the_end() {
     assert_eq!(world.repository(repository.id).await.status, RepositoryStatus::Failed);
 }
 
+/// What an earlier attempt left is removed by the next one; the janitor need not come.
 #[tokio::test]
-async fn a_worker_that_was_only_slow_changes_nothing_any_more() {
+async fn an_attempt_removes_what_earlier_ones_left() {
     let world = World::new();
-    let line = world.upstream(3);
-    let (repository, _) = world.create("a", true).await;
-    // The first worker stops after it has listed upstream, and its lease runs out.
-    let hook = DieAt::new(2);
-    let engine = world.engine(Arc::clone(&hook) as _);
-    let worker = engine.worker();
-    let slow = worker.run_until_idle();
-    tokio::pin!(slow);
-    tokio::select! {
-        _ = &mut slow => panic!("it stops"),
-        () = hook.died() => {}
-    }
+    world.upstream(3);
+    let (repository, task) = world.create("a", true).await;
+    die_at(&world, "fetched").await;
+    eventually("the attempt is dropped", || world.remains("tmp") == 0).await;
+    // As after a real death, when nothing is dropped.
+    let left = world.storage().temporary(task.id, 1);
+    fs::create_dir_all(left.join("objects")).unwrap();
     world.clock.advance(LONG_ENOUGH);
     world.work().await;
+    assert_eq!(world.remains("tmp"), 0);
     world.check_books(repository.id).await;
-    let next = world.backend.commit(&[line[2]], "next");
-    world.set("refs/heads/main", Some(next));
-    world.sync(repository.id).await;
-    world.check_books(repository.id).await;
+
+    let lock = world.published(&repository).join("packed-refs.lock");
+    let old = SystemTime::now() - LONG_ENOUGH;
+    fs::File::create(&lock).unwrap().set_modified(old).unwrap();
+    assert!(is_done(&world.sync(repository.id).await));
+    assert!(!lock.exists(), "no reference could ever be changed");
 }
 
 /// An attempt is dropped (abandoned, outrun, its runtime gone) while its thread publishes. What is published is whole.

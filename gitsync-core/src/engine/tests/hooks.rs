@@ -10,10 +10,9 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::world::World;
-use crate::backend::{GitBackend, RefEdit, RefTransaction};
-use crate::engine::disk::Unpublished;
+use crate::backend::{GitBackend, PublishPermit, RefEdit, RefTransaction};
 use crate::engine::{EngineOptions, GitSync, StepHook};
-use crate::model::{ObjectId, RefName, Repository};
+use crate::model::{ObjectId, RefName, Repository, TaskId};
 
 /// Stops work once at a step until it is let go: a worker that is only slow.
 #[derive(Debug)]
@@ -52,6 +51,32 @@ pub(super) fn start(engine: &GitSync) -> JoinHandle<()> {
     tokio::spawn(async move { drop(worker.run_until_idle().await) })
 }
 
+/// Works until the step of that name, and dies there.
+pub(super) async fn die_at(world: &World, step: &'static str) {
+    let hook = PauseAt::new(step);
+    let engine = world.engine(Arc::clone(&hook) as _);
+    let worker = engine.worker();
+    tokio::select! {
+        result = worker.run_until_idle() => panic!("{result:?}: there is no step {step}"),
+        () = hook.reached.notified() => {}
+    }
+}
+
+/// Lets a running task report its progress, after which it has nothing to report until it goes on. Else a report would stop
+/// a worker that was outrun, before the fence does.
+pub(super) async fn let_report(world: &World, task: TaskId, phase: &str) {
+    world.clock.advance(Duration::from_secs(1));
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.gitsync.task(task).await.unwrap().progress.phase, phase);
+}
+
+/// A push takes no fence.
+struct Pushing;
+
+impl PublishPermit for Pushing {}
+
 /// Pushes a commit, as a user of the repository does: objects, then a reference.
 pub(super) async fn push(world: &World, repository: &Repository, name: &str, old: Option<ObjectId>) -> ObjectId {
     let commit = world.backend.commit(&[], &format!("pushed to {name}"));
@@ -60,7 +85,7 @@ pub(super) async fn push(world: &World, repository: &Repository, name: &str, old
     fs::create_dir_all(directory.join("objects").join(&hex[..2])).unwrap();
     fs::write(directory.join("objects").join(&hex[..2]).join(&hex[2..]), b"").unwrap();
     let edits = vec![RefEdit { name: RefName::new(name).unwrap(), old, new: Some(commit) }];
-    world.backend.update_refs(&directory, RefTransaction { edits, head: None }, Box::new(Unpublished)).await.unwrap();
+    world.backend.update_refs(&directory, RefTransaction { edits, head: None }, Box::new(Pushing)).await.unwrap();
     commit
 }
 

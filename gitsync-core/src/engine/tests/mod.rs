@@ -3,6 +3,7 @@
 mod crashes;
 mod hooks;
 mod lifecycle;
+mod outrun;
 mod retries;
 mod schedule;
 mod syncs;

@@ -2,53 +2,18 @@
 
 use std::fs;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::Notify;
 
+use super::hooks::{PauseAt, push, start};
 use super::world::{LONG_ENOUGH, World, is_done};
-use crate::backend::{GitBackend, RefEdit, RefTransaction};
-use crate::engine::disk::Unpublished;
 use crate::engine::{EngineOptions, GitSync, StepHook};
 use crate::error::{Error, ErrorKind};
 use crate::memory::Call;
-use crate::model::{ObjectId, RefName, Repository, RepositoryId};
+use crate::model::RepositoryId;
 use crate::state::{RepositoryStatus, TaskStatus};
 use crate::testing::DieAt;
-
-/// Stops work once at a step until it is let go: a worker that is only slow.
-#[derive(Debug)]
-struct PauseAt {
-    step: &'static str,
-    done: AtomicBool,
-    reached: Notify,
-    open: Notify,
-}
-
-impl PauseAt {
-    fn new(step: &'static str) -> Arc<Self> {
-        Arc::new(PauseAt { step, done: AtomicBool::new(false), reached: Notify::new(), open: Notify::new() })
-    }
-}
-
-#[async_trait]
-impl StepHook for PauseAt {
-    async fn reached(&self, step: &'static str) {
-        if step == self.step && !self.done.swap(true, Ordering::SeqCst) {
-            self.reached.notify_one();
-            self.open.notified().await;
-        }
-    }
-}
-
-/// Never hears of anything by itself, as a process that was stopped.
-#[allow(dead_code)]
-fn deaf() -> EngineOptions {
-    let never = Duration::from_secs(1_000_000);
-    EngineOptions { heartbeat_interval: never, cancel_poll_interval: never, ..EngineOptions::default() }
-}
 
 async fn die_at(world: &World, step: usize) {
     let hook = DieAt::new(step);
@@ -58,23 +23,6 @@ async fn die_at(world: &World, step: usize) {
         result = worker.run_until_idle() => panic!("{result:?}: it dies before"),
         () = hook.died() => {}
     }
-}
-
-fn start(engine: &GitSync) -> tokio::task::JoinHandle<()> {
-    let worker = engine.worker();
-    tokio::spawn(async move { drop(worker.run_until_idle().await) })
-}
-
-#[allow(dead_code)]
-async fn push(world: &World, repository: &Repository, name: &str, old: Option<ObjectId>) -> ObjectId {
-    let commit = world.backend.commit(&[], &format!("pushed to {name}"));
-    let directory = world.published(repository);
-    let hex = commit.to_string();
-    fs::create_dir_all(directory.join("objects").join(&hex[..2])).unwrap();
-    fs::write(directory.join("objects").join(&hex[..2]).join(&hex[2..]), b"").unwrap();
-    let edits = vec![RefEdit { name: RefName::new(name).unwrap(), old, new: Some(commit) }];
-    world.backend.update_refs(&directory, RefTransaction { edits, head: None }, Box::new(Unpublished)).await.unwrap();
-    commit
 }
 
 /// A database that was away for more than a lease, or a machine that slept: nobody cancelled anything.
