@@ -9,7 +9,11 @@ use super::manifest::git_directory;
 use crate::error::Result;
 
 /// How old a lock file must be to count as left behind. Git holds its own for moments.
-const STALE_AFTER: Duration = Duration::from_secs(60);
+///
+/// The successor of a worker that died holding a lock comes when the lease is over, 60 s after the last heartbeat. The next
+/// heartbeat was due 15 s after that one and never came, so the lock is at least 45 s old by then. Half a lease leaves
+/// something for clocks that differ: a successor that took the lock for a live one would lose its attempt by it.
+const STALE_AFTER: Duration = Duration::from_secs(30);
 
 /// Removes old lock files of references, `HEAD` and the configuration. Holding the guard means that none of them is a live
 /// worker's; the age spares a git program that somebody runs by hand.
@@ -54,8 +58,15 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
+    use crate::engine::EngineOptions;
     use crate::engine::disk::Storage;
     use crate::model::RepositoryId;
+
+    #[test]
+    fn the_locks_of_a_dead_worker_are_stale_when_its_lease_is_over() {
+        let options = EngineOptions::default();
+        assert!(STALE_AFTER < options.lease - options.heartbeat_interval);
+    }
 
     #[test]
     fn only_old_locks_go() {
