@@ -99,8 +99,13 @@ impl GitBackend for GixBackend {
         let apply = move || {
             // Held until the work has really ended, whoever may still wait for it.
             let permit = permit;
-            // What others created by hand at the same moment is in force; the next sync sees it.
-            refs::apply(&Repository::open(&dir)?, &change, permit.durability()).map(|_applied| ())
+            let applied = refs::apply(&Repository::open(&dir)?, &change, permit.durability())?;
+            if !applied.raced.is_empty() {
+                // What is there is not what was planned, and is recorded as if it were until the next sync sees it.
+                let count = applied.raced.len();
+                tracing::warn!(count, directory = %dir.display(), "somebody created references while they were changed");
+            }
+            Ok(())
         };
         self.pool.run(apply).await
     }
