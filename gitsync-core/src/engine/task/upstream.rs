@@ -1,9 +1,12 @@
 //! Listing an upstream, wherever it is now.
 
+use std::path::PathBuf;
+
 use super::Attempt;
 use crate::backend::Advertisement;
+use crate::engine::parts::blocking;
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::SourceUrl;
+use crate::source::{Scheme, SourceUrl};
 
 /// How many redirects are followed.
 const MAX_REDIRECTS: usize = 5;
@@ -23,6 +26,7 @@ impl Attempt {
         let mut source = source.clone();
         for _ in 0..=MAX_REDIRECTS {
             self.parts.policy.check_url(&source)?;
+            self.check_file(&source).await?;
             match self.parts.backend.list_remote(&source, &self.context).await {
                 Ok(advertised) => {
                     self.step("listed").await?;
@@ -33,6 +37,16 @@ impl Attempt {
             }
         }
         Err(Error::new(ErrorKind::SourceRefused, "the upstream redirects too often").with("limit", MAX_REDIRECTS))
+    }
+
+    /// Checks where a file source really leads. The transport does so too, but only by its own policy: which directories are
+    /// storages, the engine alone is sure to know.
+    async fn check_file(&self, source: &SourceUrl) -> Result<()> {
+        if source.scheme() != Scheme::File {
+            return Ok(());
+        }
+        let (policy, path) = (self.parts.policy.clone(), PathBuf::from(source.path()));
+        blocking(move || policy.check_file_path(&path).map(drop)).await
     }
 }
 

@@ -6,6 +6,7 @@ mod lifecycle;
 mod outrun;
 mod retries;
 mod schedule;
+mod sources;
 mod syncs;
 mod workers;
 mod world;

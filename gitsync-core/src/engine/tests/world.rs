@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::backend::Head;
 use crate::engine::disk::Storage;
-use crate::engine::{CreateRepository, EngineOptions, GitSync, NoSteps, StepHook};
+use crate::engine::{CreateRepository, EngineOptions, GitSync, GitSyncBuilder, NoSteps, StepHook};
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::{MemoryQueue, MemoryStore, ScriptedBackend};
 use crate::model::{Branch, Commit, ObjectId, PageRequest, RefUpdate, Repository, RepositoryId, SyncTask};
@@ -77,17 +77,17 @@ impl World {
     }
 
     pub(super) fn engine_with(&self, steps: Arc<dyn StepHook>, options: EngineOptions) -> GitSync {
+        self.builder().steps(steps).repos_dir(self.dir.path()).options(options).build().unwrap()
+    }
+
+    /// The parts of another engine on the same database, without a storage.
+    pub(super) fn builder(&self) -> GitSyncBuilder {
         GitSync::builder()
             .store(Arc::clone(&self.store) as _)
             .queue(Arc::clone(&self.queue) as _)
             .backend(Arc::new(self.backend.clone()))
             .transport(Arc::new(Offline))
             .clock(Arc::new(self.clock.clone()))
-            .steps(steps)
-            .repos_dir(self.dir.path())
-            .options(options)
-            .build()
-            .unwrap()
     }
 
     /// Sets a reference of the upstream.
