@@ -1,6 +1,8 @@
 //! The engine around a scripted git engine and a database in memory.
 
 mod crashes;
+#[cfg(feature = "testing")]
+mod heartbeats;
 mod hooks;
 mod lifecycle;
 mod outrun;
@@ -8,5 +10,6 @@ mod retries;
 mod schedule;
 mod sources;
 mod syncs;
+mod trust;
 mod workers;
 mod world;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::hooks::{PauseAt, start};
 use super::world::{LONG_ENOUGH, World, is_done};
 use crate::cancel::Cancellation;
 use crate::clock::Clock;
@@ -11,6 +12,8 @@ use crate::error::{Error, ErrorKind};
 use crate::memory::Call;
 use crate::queue::JobQueue;
 use crate::state::{RepositoryStatus, TaskStatus};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 fn unreachable() -> Error {
     Error::new(ErrorKind::SourceUnreachable, "nobody answers")
@@ -104,6 +107,55 @@ async fn the_janitor_forgets_hosts_that_are_left_alone_no_longer() {
     world.gitsync.janitor().round().await;
     assert_eq!(world.queue.forget_hosts(1).await.unwrap(), 0, "there is nothing left to forget");
     assert_eq!(world.work().await, 1);
+}
+
+#[tokio::test]
+async fn a_host_is_left_alone_for_a_day_at_the_most() {
+    let world = World::new();
+    world.upstream(1);
+    let (_, task) = world.create("a", true).await;
+    let limited = Error::new(ErrorKind::RateLimited, "slow down").retry_in(100 * DAY);
+    world.backend.fail_next(Call::List, limited);
+    world.work().await;
+    let waiting = world.gitsync.task(task.id).await.unwrap();
+    assert_eq!(waiting.next_attempt_at, Some(world.clock.now().after(DAY)));
+    world.clock.advance(DAY);
+    assert_eq!(world.work().await, 1);
+}
+
+#[tokio::test]
+async fn failures_stretch_an_interval_to_a_day_at_the_most() {
+    let world = World::new();
+    let (repository, _) = world.create("a", true).await;
+    world.work().await;
+    let mut pauses = Vec::new();
+    for _ in 0..40 {
+        let due = world.repository(repository.id).await.next_sync_at.unwrap();
+        pauses.push(due.since(world.clock.now()));
+        world.clock.set(due);
+        assert_eq!(world.gitsync.scheduler().scan().await.unwrap(), 1);
+        world.work().await;
+    }
+    let hours = |hours: u32| Duration::from_secs(3600) * hours;
+    assert!((hours(7)..hours(9)).contains(&pauses[2]), "{pauses:?}");
+    assert!(pauses[5..].iter().all(|pause| (hours(22)..hours(26)).contains(pause)), "{pauses:?}");
+}
+
+/// Work that hangs is abandoned some seconds after it was told to stop.
+#[tokio::test]
+async fn an_attempt_that_hangs_ends_with_a_timeout() {
+    let world = World::new();
+    world.upstream(1);
+    let (_, task) = world.create("a", true).await;
+    let hangs = PauseAt::new("listed");
+    let worker = start(&world.engine(Arc::clone(&hangs) as _));
+    hangs.reached.notified().await;
+    // From here on nobody does anything but wait, and all waiting takes no time.
+    tokio::time::pause();
+    worker.await.unwrap();
+    let ended = world.gitsync.task(task.id).await.unwrap();
+    assert_eq!(ended.status, TaskStatus::Pending, "it is tried again");
+    assert_eq!(ended.error.map(|error| error.kind), Some(ErrorKind::Timeout));
 }
 
 #[tokio::test]

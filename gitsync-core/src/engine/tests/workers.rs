@@ -1,7 +1,7 @@
 //! What workers do when others get in their way.
 
 use std::fs;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,8 +12,22 @@ use crate::engine::{EngineOptions, GitSync, StepHook};
 use crate::error::{Error, ErrorKind};
 use crate::memory::Call;
 use crate::model::RepositoryId;
+use crate::queue::{JobQueue, Lane, NewJob};
+use crate::rules::job;
+use crate::source::SourceUrl;
 use crate::state::{RepositoryStatus, TaskStatus};
 use crate::testing::DieAt;
+
+/// Notes all steps.
+#[derive(Debug, Default)]
+struct Steps(Mutex<Vec<&'static str>>);
+
+#[async_trait]
+impl StepHook for Steps {
+    async fn reached(&self, step: &'static str) {
+        self.0.lock().unwrap().push(step);
+    }
+}
 
 async fn die_at(world: &World, step: usize) {
     let hook = DieAt::new(step);
@@ -48,6 +62,36 @@ async fn a_lease_that_ran_out_is_no_cancellation() {
     world.work().await;
     let ended = world.gitsync.task(task.id).await.unwrap();
     assert_eq!(ended.status, TaskStatus::Completed, "{:?}", world.repository(repository.id).await.error);
+    world.check_books(repository.id).await;
+}
+
+/// A waiting task was given another source just when its job was claimed: its host counts one job too few, another too many.
+#[tokio::test]
+async fn a_job_is_not_done_in_a_lane_that_its_task_has_left() {
+    let world = World::new();
+    world.upstream(3);
+    let (repository, task) = world.create("a", true).await;
+    let right = job(&repository, &task);
+    let left = SourceUrl::parse("https://elsewhere.example.com/a.git").unwrap().url.host_key();
+    let wrong = NewJob { lane: Lane { host: left, ..right.lane.clone() }, ..right };
+    world.queue.enqueue(&[wrong]).await.unwrap();
+    let steps = Arc::new(Steps::default());
+    let engine = world.engine(Arc::clone(&steps) as _);
+    engine.worker().run_until_idle().await.unwrap();
+    assert_eq!(steps.0.lock().unwrap()[..3], ["started", "started", "taken over"], "given back, then done");
+    let ended = world.gitsync.task(task.id).await.unwrap();
+    assert_eq!((ended.status, ended.attempt), (TaskStatus::Completed, 1), "giving it back costs no attempt");
+}
+
+#[tokio::test]
+async fn a_worker_leaves_the_jobs_of_other_storages_alone() {
+    let world = World::new();
+    world.upstream(3);
+    let (repository, _) = world.create("a", true).await;
+    let disk = tempfile::tempdir().unwrap();
+    let other = world.builder().storage("other", disk.path()).build().unwrap();
+    assert_eq!(other.worker().run_until_idle().await.unwrap(), 0);
+    assert_eq!(world.work().await, 1);
     world.check_books(repository.id).await;
 }
 
