@@ -20,6 +20,8 @@ pub struct EngineOptions {
     pub task_time_limit: Duration,
     /// The pauses before the second and later attempts; there are as many retries as pauses. Default: 60, 120, 240 s.
     pub retry_delays: Vec<Duration>,
+    /// How long a worker that shuts down waits for what it runs before it gives that back. Default: not at all.
+    pub drain: Duration,
     /// How long a repository waits between two syncs, unless it has an interval of its own. Default: 1 hour.
     pub sync_interval: Duration,
     /// The longest wait that repeated failures stretch an interval to. Default: 1 day.
@@ -59,7 +61,12 @@ impl EngineOptions {
         if waits.iter().chain(&rhythms).any(|time| time.is_zero() || *time > TEN_YEARS) {
             return invalid("intervals and limits are longer than nothing and shorter than ten years");
         }
-        if self.retry_delays.iter().chain([&self.kept_retention, &self.log_retention]).any(|time| *time > TEN_YEARS) {
+        if self
+            .retry_delays
+            .iter()
+            .chain([&self.drain, &self.kept_retention, &self.log_retention])
+            .any(|time| *time > TEN_YEARS)
+        {
             return invalid("delays and retentions are shorter than ten years");
         }
         Ok(())
@@ -76,6 +83,7 @@ impl Default for EngineOptions {
             cancel_poll_interval: Duration::from_secs(1),
             task_time_limit: Duration::from_secs(30 * 60),
             retry_delays: [60, 120, 240].map(Duration::from_secs).to_vec(),
+            drain: Duration::ZERO,
             sync_interval: Duration::from_secs(3600),
             sync_interval_max: DAY,
             schedule_batch: 500,

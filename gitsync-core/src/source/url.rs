@@ -40,6 +40,11 @@ impl Scheme {
         }
     }
 
+    /// Returns the scheme that has this name, if there is one.
+    pub fn from_name(name: &str) -> Option<Scheme> {
+        Scheme::ALL.iter().copied().find(|scheme| scheme.as_str() == name)
+    }
+
     /// Returns the port used where the URL names none; files have none.
     pub const fn default_port(self) -> Option<u16> {
         match self {

@@ -7,7 +7,7 @@ use super::hooks::{PauseAt, start};
 use super::world::{LONG_ENOUGH, World, is_done};
 use crate::cancel::Cancellation;
 use crate::clock::Clock;
-use crate::engine::StepHook;
+use crate::engine::{EngineOptions, StepHook};
 use crate::error::{Error, ErrorKind};
 use crate::memory::Call;
 use crate::queue::JobQueue;
@@ -257,4 +257,38 @@ async fn a_shutdown_gives_work_back() {
     assert_eq!((waiting.status, waiting.attempt), (TaskStatus::Pending, 0));
     assert_eq!(world.work().await, 1, "another worker goes on at once");
     world.check_books(repository.id).await;
+}
+
+/// Lets a task run until its worker shuts down; returns what the task is `wait` later.
+async fn shut_down(wait: Duration) -> TaskStatus {
+    let world = World::new();
+    world.upstream(1);
+    let (_, task) = world.create("a", true).await;
+    let gate = Arc::new(Gate::default());
+    let options = EngineOptions { drain: Duration::from_secs(30), ..EngineOptions::default() };
+    let engine = world.engine_with(Arc::clone(&gate) as _, options);
+    let shutdown = Cancellation::new();
+    let worker = tokio::spawn({
+        let shutdown = shutdown.clone();
+        async move { engine.worker().run(shutdown).await }
+    });
+    gate.reached.notified().await;
+    let settle = async || {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+    };
+    shutdown.cancel();
+    settle().await;
+    world.clock.advance(wait);
+    settle().await;
+    gate.open.notify_one();
+    worker.await.unwrap();
+    world.gitsync.task(task.id).await.unwrap().status
+}
+
+#[tokio::test]
+async fn a_shutdown_waits_for_what_runs_but_not_for_ever() {
+    assert_eq!(shut_down(Duration::from_secs(5)).await, TaskStatus::Completed);
+    assert_eq!(shut_down(Duration::from_secs(31)).await, TaskStatus::Pending);
 }

@@ -44,7 +44,8 @@ impl Worker {
         Worker { leases: Arc::new(Leases::new(Arc::clone(&parts))), parts }
     }
 
-    /// Runs jobs until `shutdown`, then stops what runs and gives it back, so that another worker goes on at once.
+    /// Runs jobs until `shutdown`, then waits for what runs, at most for [`EngineOptions::drain`](super::EngineOptions::drain),
+    /// stops the rest and gives it back, so that another worker goes on at once.
     ///
     /// A database that is away is waited for.
     pub async fn run(&self, shutdown: Cancellation) {
@@ -52,6 +53,12 @@ impl Worker {
         tokio::select! {
             () = self.claim_until(&shutdown, &mut jobs) => {}
             () = self.leases.keep() => {}
+        }
+        let drained = async { while jobs.join_next().await.is_some() {} };
+        tokio::select! {
+            () = drained => {}
+            () = self.leases.keep() => {}
+            () = self.parts.clock.sleep(self.parts.options.drain) => {}
         }
         self.leases.stop_all(Ending::Shutdown);
         while jobs.join_next().await.is_some() {}
