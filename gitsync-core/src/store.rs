@@ -286,6 +286,10 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Returns a task. The deletion of a repository is found here also after all else of it is gone.
     async fn task(&self, id: TaskId) -> Result<SyncTask>;
 
+    /// Returns those of some tasks, at most [`MAX_STORE_BATCH`], that [`task`](Store::task) would find, each once and in any
+    /// order, as they were at one moment.
+    async fn tasks(&self, ids: &[TaskId]) -> Result<Vec<SyncTask>>;
+
     /// Lists tasks by id, from the highest: newest first. Those of repositories that are gone are left out.
     async fn list_tasks(&self, filter: &TaskFilter, page: &PageRequest) -> Result<Page<SyncTask>>;
 

@@ -87,6 +87,11 @@ impl Store for SqliteStore {
         self.read(move |c| Box::pin(operations::task(c, id))).await
     }
 
+    async fn tasks(&self, ids: &[TaskId]) -> Result<Vec<SyncTask>> {
+        let ids = ids.to_vec();
+        self.read(move |c| Box::pin(async move { operations::tasks(c, &ids).await })).await
+    }
+
     async fn list_tasks(&self, filter: &TaskFilter, page: &PageRequest) -> Result<Page<SyncTask>> {
         let (filter, page) = (filter.clone(), page.clone());
         self.read(move |c| Box::pin(async move { operations::list_tasks(c, &filter, &page).await })).await

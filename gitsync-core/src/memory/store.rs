@@ -116,6 +116,10 @@ impl Store for MemoryStore {
         self.read().task_or_tombstone(id).cloned()
     }
 
+    async fn tasks(&self, ids: &[TaskId]) -> Result<Vec<SyncTask>> {
+        self.read().tasks(ids)
+    }
+
     async fn list_tasks(&self, filter: &TaskFilter, page: &PageRequest) -> Result<Page<SyncTask>> {
         Ok(self.read().list_tasks(filter, page))
     }

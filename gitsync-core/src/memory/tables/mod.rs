@@ -8,7 +8,7 @@ mod record;
 mod requests;
 mod work;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
@@ -76,6 +76,12 @@ impl Tables {
 
     pub(super) fn task_or_tombstone(&self, id: TaskId) -> Result<&SyncTask> {
         self.tasks.get(&id).or_else(|| self.tombstones.get(&id)).ok_or_else(|| no_task(id))
+    }
+
+    pub(super) fn tasks(&self, ids: &[TaskId]) -> Result<Vec<SyncTask>> {
+        check_batch(ids.len())?;
+        let unique: BTreeSet<_> = ids.iter().collect();
+        Ok(unique.into_iter().filter_map(|id| self.task_or_tombstone(*id).ok().cloned()).collect())
     }
 
     fn has_task(&self, id: TaskId) -> bool {

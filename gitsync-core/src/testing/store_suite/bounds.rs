@@ -29,6 +29,8 @@ pub async fn longer_slices_are_refused(h: StoreHarness) {
     let unknown = |_| NewJob { id: TaskId::generate(), ..jobs[0].clone() };
     let jobs: Vec<_> = jobs.iter().cloned().chain((0..MAX_STORE_BATCH).map(unknown)).collect();
     assert_eq!(refusal(h.store.mark_enqueued(&jobs).await), ErrorKind::InvalidInput);
+    let ids: Vec<_> = (0..=MAX_STORE_BATCH).map(|_| TaskId::generate()).collect();
+    assert_eq!(refusal(h.store.tasks(&ids).await), ErrorKind::InvalidInput);
     assert_eq!(h.books(repository).await, before);
 }
 
@@ -92,6 +94,8 @@ pub async fn the_longest_slices_are_taken(h: StoreHarness) {
     let unknown = |_| NewJob { id: TaskId::generate(), ..waiting[0].clone() };
     let jobs: Vec<_> = (1..MAX_STORE_BATCH).map(unknown).chain([waiting[0].clone()]).collect();
     h.store.mark_enqueued(&jobs).await.expect("as many can be marked");
+    let ids: Vec<_> = jobs.iter().map(|job| job.id).collect();
+    assert_eq!(h.store.tasks(&ids).await.expect("as many can be looked for").len(), 1);
     assert_eq!(h.outbox().await, []);
 }
 

@@ -2,7 +2,7 @@
 
 use super::harness::{StoreHarness, completion, error};
 use crate::error::ErrorKind;
-use crate::model::{Progress, Repository, StatusBefore, SyncTask, TaskKind, TaskParameters};
+use crate::model::{Progress, Repository, StatusBefore, SyncTask, TaskId, TaskKind, TaskParameters};
 use crate::plan::SHRINK_PATIENCE;
 use crate::rules::{Completion, Outcome};
 use crate::source::SourceUrl;
@@ -143,4 +143,24 @@ pub async fn progress_is_seen(h: StoreHarness) {
     let ended = h.complete(&work, completion(1, 1), None).await;
     assert_eq!(ended.progress, progress);
     assert_eq!(h.task(ended.id).await, ended);
+}
+
+/// Of many tasks those are found that are there, each once: waiting, ended, or left of a deletion.
+pub async fn tasks_are_found_by_many_ids(h: StoreHarness) {
+    let repository = h.migrated("r").await.id;
+    let (ended, (_, waiting)) = (h.tasks(repository).await.remove(0), h.create("waiting").await);
+    let gone = h.migrated("gone").await.id;
+    let removed = h.tasks(gone).await[0].id;
+    let deletion = h.running(gone, TaskKind::Delete).await;
+    h.purge(&deletion).await;
+    let mut expected = vec![ended, waiting, h.task(deletion.task.id).await];
+    expected.sort_by_key(|task| task.id);
+
+    let known = expected.iter().map(|task| task.id).chain([removed]);
+    let unknown = (0..600).map(|_| TaskId::generate());
+    let ids: Vec<_> = known.clone().chain(unknown).chain(known).collect();
+    let mut found = h.store.tasks(&ids).await.expect("tasks can be looked for");
+    found.sort_by_key(|task| task.id);
+    assert_eq!(found, expected);
+    assert_eq!(h.store.tasks(&[]).await.expect("none can be looked for"), []);
 }

@@ -94,6 +94,7 @@ macro_rules! store_suite {
                 a_collapse_keeps_the_status,
                 a_completed_migrate_saves_its_source,
                 progress_is_seen,
+                tasks_are_found_by_many_ids,
             ]
             retries: [
                 a_retry_takes_over_its_follow_up,

@@ -1,13 +1,15 @@
 //! Single records.
 
+use std::collections::BTreeSet;
+
 use gitsync_core::model::{OrganisationId, RecordedRef, Repository, RepositoryId, RepositoryName, SyncTask, TaskId};
 use gitsync_core::rules::Unfinished;
 use gitsync_core::state::TaskStatus;
 use gitsync_core::{Error, ErrorKind, Result};
 
-use super::{fetch_optional, read_all};
+use super::{check_batch, fetch_optional, read_all};
 use crate::rows::repository::Digests;
-use crate::statements::{refs, repositories, tasks};
+use crate::statements::{chunks, refs, repositories, tasks};
 use crate::{Connection, rows};
 
 /// See [`Store::repository`](gitsync_core::Store::repository).
@@ -44,6 +46,18 @@ pub async fn repository_by_name(
 /// See [`Store::task`](gitsync_core::Store::task).
 pub async fn task(connection: &mut dyn Connection, id: TaskId) -> Result<SyncTask> {
     find_task(connection, id).await?.ok_or_else(|| no_task(id))
+}
+
+/// See [`Store::tasks`](gitsync_core::Store::tasks).
+pub async fn tasks(connection: &mut dyn Connection, ids: &[TaskId]) -> Result<Vec<SyncTask>> {
+    check_batch(ids.len())?;
+    let unique: Vec<_> = ids.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+    let mut found = Vec::with_capacity(unique.len());
+    for ids in chunks(&unique) {
+        let statement = tasks::by_ids(connection.dialect(), ids)?;
+        found.extend(read_all(connection.fetch(statement).await?, rows::task::read)?);
+    }
+    Ok(found)
 }
 
 /// See [`Store::baseline`](gitsync_core::Store::baseline).

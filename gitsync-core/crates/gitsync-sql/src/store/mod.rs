@@ -13,7 +13,7 @@ mod upkeep;
 mod work;
 
 pub use lists::{list_branches, list_commits, list_ref_updates, list_repositories, list_tasks};
-pub use load::{baseline, repository, repository_by_name, task};
+pub use load::{baseline, repository, repository_by_name, task, tasks};
 pub use organisations::{create_organisation, list_organisations, organisation, organisation_by_slug};
 pub use recording::{
     PreparedCommits, begin_recording, finish_task, orphan_commits, orphan_unrecorded, record_commits, report_progress,
