@@ -6,6 +6,7 @@ use super::builder::GitSyncBuilder;
 use super::janitor::Janitor;
 use super::parts::Parts;
 use super::scheduler::Scheduler;
+use super::watch::Watches;
 use super::worker::Worker;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
@@ -47,7 +48,8 @@ pub struct CreateRepository {
 /// one on the same database.
 #[derive(Clone, Debug)]
 pub struct GitSync {
-    parts: Arc<Parts>,
+    pub(super) parts: Arc<Parts>,
+    pub(super) watches: Arc<Watches>,
 }
 
 impl GitSync {
@@ -57,7 +59,8 @@ impl GitSync {
     }
 
     pub(super) fn new(parts: Parts) -> Self {
-        GitSync { parts: Arc::new(parts) }
+        let parts = Arc::new(parts);
+        GitSync { watches: Arc::new(Watches::new(Arc::clone(&parts))), parts }
     }
 
     /// Returns a worker for the storages of this process.

@@ -15,6 +15,7 @@ mod steps;
 mod task;
 #[cfg(test)]
 mod tests;
+mod watch;
 mod worker;
 
 pub use builder::GitSyncBuilder;
@@ -23,4 +24,5 @@ pub use janitor::Janitor;
 pub use options::EngineOptions;
 pub use scheduler::Scheduler;
 pub use steps::{NoSteps, StepHook};
+pub use watch::MAX_WATCHERS;
 pub use worker::Worker;

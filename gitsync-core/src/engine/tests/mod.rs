@@ -11,5 +11,8 @@ mod schedule;
 mod sources;
 mod syncs;
 mod trust;
+// It needs a mock of the store.
+#[cfg(feature = "testing")]
+mod watch;
 mod workers;
 mod world;

@@ -32,7 +32,7 @@ pub(super) struct World {
 
 /// A way out that leads nowhere: scripted upstreams need none.
 #[derive(Debug)]
-struct Offline;
+pub(super) struct Offline;
 
 impl Transport for Offline {
     fn http(&self, _: HttpRequest<'_>, _: &CallLimits) -> Result<HttpResponse> {
