@@ -7,12 +7,14 @@
 //! - [`Upstream`], [`RandomUpstream`], [`SmartHttpServer`], [`Git`], [`check_mirror`]: repositories made and judged by the
 //!   git program, which must be installed.
 //! - `MockStore`, `MockJobQueue`, `MockGitBackend`: mocks made by mockall, for tests that care for a single call.
+//! - [`FaultyStore`], [`FaultyQueue`]: a database that fails, loses an answer or keeps a call waiting.
 //! - [`DieAt`]: a process that dies between two steps of a task.
 //!
 //! Suite code fails by panicking, like any test.
 
 pub mod backend_suite;
 mod clock;
+mod faulty;
 pub mod git;
 pub mod http_server;
 mod judge;
@@ -28,6 +30,7 @@ pub mod store_suite;
 pub mod upstream;
 
 pub use clock::ManualClock;
+pub use faulty::{FaultyQueue, FaultyStore, HeldCall, QueueCall, StoreCall};
 pub use git::Git;
 pub use http_server::SmartHttpServer;
 pub use judge::check_mirror;
