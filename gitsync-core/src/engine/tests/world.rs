@@ -14,7 +14,7 @@ use crate::queue::QueueLimits;
 use crate::source::SourceUrl;
 use crate::state::TaskStatus;
 use crate::store::CommitFilter;
-use crate::testing::ManualClock;
+use crate::testing::{FaultyQueue, FaultyStore, ManualClock};
 use crate::transport::{CallLimits, Connection, HttpRequest, HttpResponse, Service, Transport};
 
 /// Longer than a lease and than every pause between attempts.
@@ -24,8 +24,8 @@ pub(super) struct World {
     dir: tempfile::TempDir,
     pub(super) clock: ManualClock,
     pub(super) backend: ScriptedBackend,
-    store: Arc<MemoryStore>,
-    pub(super) queue: Arc<MemoryQueue>,
+    pub(super) store: Arc<FaultyStore>,
+    pub(super) queue: Arc<FaultyQueue>,
     pub(super) gitsync: GitSync,
     pub(super) source: SourceUrl,
 }
@@ -44,13 +44,19 @@ impl Transport for Offline {
     }
 }
 
+/// An empty database, in which nothing goes wrong until a test wants it.
+fn database(clock: &ManualClock) -> (Arc<FaultyStore>, Arc<FaultyQueue>) {
+    let store = MemoryStore::new(Arc::new(clock.clone()));
+    let queue = MemoryQueue::new(Arc::new(clock.clone()), QueueLimits::default());
+    (Arc::new(FaultyStore::new(Arc::new(store))), Arc::new(FaultyQueue::new(Arc::new(queue))))
+}
+
 impl World {
     pub(super) fn new() -> Self {
         let clock = ManualClock::default();
         let dir = tempfile::tempdir().unwrap();
         let backend = ScriptedBackend::new();
-        let store = Arc::new(MemoryStore::new(Arc::new(clock.clone())));
-        let queue = Arc::new(MemoryQueue::new(Arc::new(clock.clone()), QueueLimits::default()));
+        let (store, queue) = database(&clock);
         let mut world = World {
             gitsync: GitSync::builder()
                 .store(Arc::clone(&store) as _)
@@ -148,8 +154,7 @@ impl World {
 
     /// A world with a new database on the same disk.
     pub(super) fn with_new_database(self) -> Self {
-        let store = Arc::new(MemoryStore::new(Arc::new(self.clock.clone())));
-        let queue = Arc::new(MemoryQueue::new(Arc::new(self.clock.clone()), QueueLimits::default()));
+        let (store, queue) = database(&self.clock);
         let mut world = World { store, queue, ..self };
         world.gitsync = world.engine(Arc::new(NoSteps));
         world
