@@ -55,6 +55,7 @@ faulty! {
         RequestDue => request_due(limit: usize) -> DueScan;
         CancelTask => cancel_task(id: TaskId) -> SyncTask;
         Task => task(id: TaskId) -> SyncTask;
+        Tasks => tasks(ids: &[TaskId]) -> Vec<SyncTask>;
         ListTasks => list_tasks(filter: &TaskFilter, page: &PageRequest) -> Page<SyncTask>;
         Outbox => outbox(limit: usize) -> Vec<NewJob>;
         MarkEnqueued => mark_enqueued(jobs: &[NewJob]) -> ();
