@@ -103,6 +103,8 @@ pub struct TaskFilter {
 /// Which commits of a repository to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommitFilter {
+    /// Only those that this branch reaches, wherever their dates put them. Each page walks all that it reaches.
+    pub branch: Option<RefName>,
     /// Only those by this author's e-mail address, to the letter.
     pub author_email: Option<String>,
     /// Only those committed at or after this moment, in seconds since the epoch.
@@ -213,8 +215,8 @@ pub struct Retention {
 /// **all** calls that take a [`Work`] fail with [`LeaseLost`](crate::ErrorKind::LeaseLost) if its fence is not the
 /// repository's any more, and with [`Conflict`](crate::ErrorKind::Conflict) if the task has ended; **all** calls that take a
 /// slice refuse one that is longer than [`MAX_STORE_BATCH`] with [`InvalidInput`](crate::ErrorKind::InvalidInput), and
-/// **all** limits are cut to it. A [`Recording`] has no bound. Filters name nothing: what they do not find is an empty
-/// page.
+/// **all** limits are cut to it. A [`Recording`] has no bound. But for the branch of a [`CommitFilter`], filters name
+/// nothing: what they do not find is an empty page.
 ///
 /// Ids are never given twice. Texts come back as they were given; only for NUL a store may write U+FFFD. A page goes on
 /// after the place where the one before ended: what is added or removed meanwhile moves nothing else.
@@ -351,6 +353,9 @@ pub trait Store: fmt::Debug + Send + Sync {
     async fn list_branches(&self, repository: RepositoryId, page: &PageRequest) -> Result<Page<Branch>>;
 
     /// Lists commits, newest commit time first; those of one second in an order that never changes.
+    ///
+    /// # Errors
+    /// `NotFound` also for a filter by a branch that is not recorded.
     async fn list_commits(
         &self,
         repository: RepositoryId,

@@ -83,8 +83,8 @@ async fn hot_queries_use_their_indexes() {
     let several = Some(vec![OrganisationId(1), OrganisationId(2)]);
     let filter = RepositoryFilter { organisations: several, ..RepositoryFilter::default() };
     // Each has an order of its own in the index, so those of all are sorted.
-    let plan = plan(c, &repositories::list(Sqlite, &filter, Some(7), 10).unwrap()).await;
-    assert!(plan.contains("repository_by_organisation (organisation_id=? AND id>?)"), "{plan}");
+    let sorted = plan(c, &repositories::list(Sqlite, &filter, Some(7), 10).unwrap()).await;
+    assert!(sorted.contains("repository_by_organisation (organisation_id=? AND id>?)"), "{sorted}");
     let (repository, status, kind) = (Some(REPOSITORY), Some(TaskStatus::Failed), Some(TaskKind::Sync));
     for (filter, index) in [
         ((None, None, None), "sync_task"),
@@ -101,11 +101,21 @@ async fn hot_queries_use_their_indexes() {
 
     let by_time = CommitFilter { since_seconds: Some(5), ..CommitFilter::default() };
     let after = Some((7, ObjectId::Sha1([1; 20])));
-    let list = commits::list(Sqlite, REPOSITORY, &by_time, after, 10).unwrap();
+    let list = commits::list(Sqlite, REPOSITORY, &by_time, None, after, 10).unwrap();
     assert_uses(c, &list, &["git_commit_by_time (repository_id=? AND committer_seconds>"]).await;
     let by_author = CommitFilter { author_email: Some("a@b".into()), ..CommitFilter::default() };
-    let list = commits::list(Sqlite, REPOSITORY, &by_author, after, 10).unwrap();
+    let list = commits::list(Sqlite, REPOSITORY, &by_author, None, after, 10).unwrap();
     assert_uses(c, &list, &["git_commit_by_author (repository_id=? AND author_email=? AND "]).await;
+    let primary_key = "sqlite_autoindex_git_commit_1 (repository_id=? AND object_id=?)";
+    for (filter, index) in [
+        (CommitFilter::default(), "git_commit_by_time (repository_id=?"),
+        (by_author, "git_commit_by_author (repository_id=? AND author_email=?"),
+    ] {
+        let list = commits::list(Sqlite, REPOSITORY, &filter, Some(ObjectId::Sha1([2; 20])), after, 10).unwrap();
+        let plan = plan(c, &list).await;
+        assert!(plan.contains(primary_key) && plan.contains(index), "{}\n{plan}", list.sql);
+        assert!(!plan.contains("USE TEMP B-TREE") && !plan.contains("SCAN git_commit"), "{}\n{plan}", list.sql);
+    }
     let by_fence = ["git_commit_by_fence (repository_id=? AND recorded_by_fence<?)", "sqlite_autoindex_git_commit_1"];
     assert_uses(c, &commits::orphan_unrecorded(Sqlite, REPOSITORY, 3, NOW, 10).unwrap(), &by_fence).await;
     let by_time = ["COVERING INDEX git_commit_by_time (repository_id=?)", "sqlite_autoindex_git_commit_1"];

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use gitsync_core::memory::MemoryStore;
-use gitsync_core::model::{PageRequest, Progress, Repository, RepositoryId, SyncTask, TaskId, TaskKind};
+use gitsync_core::model::{PageRequest, Progress, RefName, Repository, RepositoryId, SyncTask, TaskId, TaskKind};
 use gitsync_core::queue::QueueLimits;
 use gitsync_core::rules::Outcome;
 use gitsync_core::state::TaskStatus;
@@ -191,8 +191,14 @@ impl Run {
                 since_seconds: Some(-5),
                 until_seconds: Some(7),
                 include_orphaned: true,
+                ..CommitFilter::default()
             };
             let _ = ask!(run, at, |store| store.list_commits(id, &filter, &page));
+            for name in 0..3 {
+                let branch = Some(RefName::branch(format!("{name}")).unwrap());
+                let filter = CommitFilter { branch, include_orphaned: name == 0, ..CommitFilter::default() };
+                let _ = ask!(run, at, |store| store.list_commits(id, &filter, &page));
+            }
             run.compare_pages(at, id).await;
         }
         for id in run.tasks.iter().copied() {

@@ -61,7 +61,8 @@ impl Run {
         // The second and all else follow from the id: a commit never changes. No two have the same second.
         let seconds = i64::from(id.as_bytes()[0]) - 10;
         let who = Signature { name: "n".into(), email: format!("e{}", seconds % 3), seconds, offset_minutes: -90 };
-        let parents = vec![ObjectId::Sha1([200; 20]); id.as_bytes()[0] as usize % 3];
+        let number = id.as_bytes()[0];
+        let parents = (0..number % 3).map(|place| ObjectId::Sha1([(7 * number + place) % 20; 20])).collect();
         Commit {
             id,
             parents,

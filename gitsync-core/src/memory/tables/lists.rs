@@ -1,9 +1,13 @@
 //! Lists, in pages.
 
-use super::{CommitRow, Tables};
-use crate::error::Result;
+use std::collections::BTreeSet;
+
+use super::{CommitRow, RepositoryRow, Tables};
+use crate::error::{Error, ErrorKind, Result};
 use crate::memory::page::{falling, page, rising};
-use crate::model::{Branch, Commit, Organisation, Page, PageRequest, RefUpdate, Repository, RepositoryId, SyncTask};
+use crate::model::{
+    Branch, Commit, ObjectId, Organisation, Page, PageRequest, RefName, RefUpdate, Repository, RepositoryId, SyncTask,
+};
 use crate::store::{CommitFilter, RepositoryFilter, TaskFilter};
 
 impl Tables {
@@ -57,8 +61,13 @@ impl Tables {
         filter: &CommitFilter,
         request: &PageRequest,
     ) -> Result<Page<Commit>> {
+        let row = self.visible(id)?;
+        let reached = filter.branch.as_ref().map(|branch| row.reached_by(branch)).transpose()?;
+        let is_wanted = |row: &&CommitRow| {
+            reached.as_ref().is_none_or(|ids| ids.contains(&row.commit.id)) && is_wanted(row, filter)
+        };
         let key = |commit: &Commit| [falling(commit.committer.seconds), commit.id.as_bytes().to_vec()].concat();
-        let commits = self.visible(id)?.commits.values().filter(|row| is_wanted(row, filter)).map(|row| &row.commit);
+        let commits = row.commits.values().filter(is_wanted).map(|row| &row.commit);
         Ok(page(commits.map(|commit| (key(commit), commit.clone())), request))
     }
 
@@ -70,6 +79,21 @@ impl Tables {
         self.visible(id)?;
         let updates = self.ref_updates.values().filter(|update| update.repository == id);
         Ok(page(updates.map(|update| (falling(update.id), update.clone())), request))
+    }
+}
+
+impl RepositoryRow {
+    /// Returns the commits that a branch reaches.
+    fn reached_by(&self, branch: &RefName) -> Result<BTreeSet<ObjectId>> {
+        let missing = || Error::new(ErrorKind::NotFound, "the branch does not exist").with("branch", branch);
+        let tip = self.refs.get(branch).filter(|_| branch.is_branch()).ok_or_else(missing)?;
+        let (mut reached, mut next) = (BTreeSet::new(), vec![tip.commit.unwrap_or(tip.id)]);
+        while let Some(id) = next.pop() {
+            if reached.insert(id) {
+                next.extend(self.commits.get(&id).into_iter().flat_map(|row| &row.commit.parents));
+            }
+        }
+        Ok(reached)
     }
 }
 

@@ -176,6 +176,8 @@ macro_rules! store_suite {
                 branches_in_pages,
                 commits_in_pages,
                 filtered_commits_in_pages,
+                commits_of_a_branch_in_pages,
+                commits_of_a_branch_whose_dates_are_skewed,
                 the_log_in_pages,
                 the_last_page_says_so,
             ]

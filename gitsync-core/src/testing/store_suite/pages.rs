@@ -2,8 +2,8 @@
 
 use std::fmt::Debug;
 
-use super::harness::{StoreHarness, branch, commit, completion, everything, id};
-use crate::error::Result;
+use super::harness::{StoreHarness, branch, commit, completion, everything, id, refusal};
+use crate::error::{ErrorKind, Result};
 use crate::model::{
     Commit, Cursor, ObjectId, OrganisationId, Page, PageRequest, RecordedRef, RefChange, RefName, TaskKind,
 };
@@ -198,6 +198,101 @@ pub async fn filtered_commits_in_pages(h: StoreHarness) {
     assert_eq!(find(both).await, numbered(&[18, 16]));
     let nobody = CommitFilter { author_email: Some("a@".into()), ..CommitFilter::default() };
     assert_eq!(find(nobody).await, []);
+}
+
+/// Commits of a branch are all that it reaches, also through merges and along lines that have ended, in the order of the
+/// whole list.
+pub async fn commits_of_a_branch_in_pages(h: StoreHarness) {
+    let repository = h.migrated("r").await.id;
+    // main: 1 - 10 - 11 ------ 20 (merges 13 and 16) - 21
+    //             \- 12 - 13 -/-- 14: side
+    //   another root: 15 - 16 -/     30: alone
+    let line: [(u8, &[u8]); 11] = [
+        (10, &[1]),
+        (11, &[10]),
+        (12, &[10]),
+        (13, &[12]),
+        (14, &[13]),
+        (15, &[]),
+        (16, &[15]),
+        (20, &[11, 13, 16]),
+        (21, &[20]),
+        (30, &[]),
+        (31, &[200]),
+    ];
+    let commits: Vec<_> = line.iter().map(|(number, parents)| child(*number, i64::from(*number), parents)).collect();
+    let work = h.running(repository, TaskKind::Sync).await;
+    h.record(&work, &commits).await;
+    let changed = vec![branch("main", 21), branch("side", 14), branch("alone", 30), branch("shallow", 31)];
+    h.complete(&work, completion(12, 4), Some(&Recording { changed, ..Recording::default() })).await;
+    let other = h.migrated("other").await.id;
+    h.synced_commits(other, &[child(11, 11, &[30])]).await;
+
+    let of = |name: &str| CommitFilter { branch: Some(branch(name, 1).name), ..CommitFilter::default() };
+    let find = async |filter: CommitFilter| {
+        all(2, &async |page| ids(h.store.list_commits(repository, &filter, &page).await)).await
+    };
+    let numbered = |numbers: &[u8]| numbers.iter().map(|number| id(*number)).collect::<Vec<_>>();
+    assert_eq!(find(of("main")).await, numbered(&[21, 20, 16, 15, 13, 12, 11, 10, 1]));
+    assert_eq!(find(of("side")).await, numbered(&[14, 13, 12, 10, 1]));
+    assert_eq!(find(of("alone")).await, numbered(&[30]));
+    assert_eq!(find(of("shallow")).await, numbered(&[31]), "a parent may not be recorded");
+
+    let between = CommitFilter { since_seconds: Some(11), until_seconds: Some(20), ..of("main") };
+    assert_eq!(find(between).await, numbered(&[16, 15, 13, 12, 11]));
+    let by = |number: u8| CommitFilter { author_email: Some(format!("a{number}@example")), ..of("main") };
+    assert_eq!((find(by(12)).await, find(by(14)).await), (numbered(&[12]), vec![]));
+
+    let work = h.running(repository, TaskKind::Sync).await;
+    h.store.orphan_commits(work.work, &[id(15)]).await.expect("commits can be orphaned");
+    assert_eq!(find(of("main")).await, numbered(&[21, 20, 16, 13, 12, 11, 10, 1]));
+    let orphaned_too = CommitFilter { include_orphaned: true, ..of("main") };
+    assert_eq!(find(orphaned_too).await, numbered(&[21, 20, 16, 15, 13, 12, 11, 10, 1]));
+
+    let tag = RefName::new("refs/tags/v1").expect("a tag");
+    let recorded = RecordedRef { name: tag.clone(), id: id(1), commit: Some(id(1)) };
+    let recording =
+        Recording { changed: vec![recorded], removed: vec![branch("side", 1).name], ..Recording::default() };
+    h.complete(&work, completion(12, 4), Some(&recording)).await;
+    for name in [Some(tag), of("side").branch, of("mai").branch, of("main2").branch] {
+        let filter = CommitFilter { branch: name, ..CommitFilter::default() };
+        assert_eq!(refusal(h.store.list_commits(repository, &filter, &everything()).await), ErrorKind::NotFound);
+    }
+    assert_eq!(refusal(h.store.list_commits(other, &of("alone"), &everything()).await), ErrorKind::NotFound);
+}
+
+/// Dates say nothing about who reaches whom: parents may be newer than their children, by any time.
+pub async fn commits_of_a_branch_whose_dates_are_skewed(h: StoreHarness) {
+    let repository = h.migrated("r").await.id;
+    let seconds = |number: u8| i64::from(number).wrapping_mul(7919) % 101 - 50;
+    // Each is a merge of the two before; those from 100 on are nobody's.
+    let mut commits: Vec<_> =
+        (10..60).map(|number| child(number, seconds(number), &[number - 2, number - 1])).collect();
+    commits.extend((100..150).map(|number| child(number, seconds(number), &[10])));
+    let work = h.running(repository, TaskKind::Sync).await;
+    h.record(&work, &commits).await;
+    let changed = vec![branch("main", 59)];
+    h.complete(&work, completion(101, 1), Some(&Recording { changed, ..Recording::default() })).await;
+
+    let filter = CommitFilter { branch: Some(branch("main", 1).name), ..CommitFilter::default() };
+    let list = async |page| ids(h.store.list_commits(repository, &filter, &page).await);
+    let whole = h.commits(repository, false).await;
+    let expected: Vec<_> = whole.into_iter().filter(|id| (10..60).contains(&id.as_bytes()[0])).collect();
+    assert_eq!(expected.len(), 50);
+    for limit in [1, 7, 50, 60] {
+        assert_eq!(all(limit, &list).await, expected, "in pages of {limit}");
+    }
+    // A page may begin where one of the whole list ended.
+    let (first, next) =
+        page(20, None, &async |page| ids(h.store.list_commits(repository, &CommitFilter::default(), &page).await))
+            .await;
+    let seen = expected.iter().filter(|id| first.contains(id)).count();
+    assert_eq!(rest(7, next, &list).await, expected[seen..]);
+}
+
+/// Returns commit `number` with some parents.
+fn child(number: u8, seconds: i64, parents: &[u8]) -> Commit {
+    Commit { parents: parents.iter().map(|parent| id(*parent)).collect(), ..commit(number, seconds) }
 }
 
 /// The log is listed newest first: new entries do not push others onto the next page.

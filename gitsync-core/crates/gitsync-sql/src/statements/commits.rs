@@ -3,12 +3,12 @@
 use gitsync_core::model::{Commit, ObjectId, RepositoryId};
 use gitsync_core::store::CommitFilter;
 use gitsync_core::{Result, Timestamp};
-use sea_query::{Expr, ExprTrait, OnConflict, Order};
+use sea_query::{CommonTableExpression, Expr, ExprTrait, JoinType, OnConflict, Order, Query, UnionType, WithClause};
 
 use super::{beyond, is, is_in, of, select};
 use crate::rows::commit::record;
 use crate::schema::commit::{
-    ALL, AUTHOR_EMAIL, COMMITTER_SECONDS, ID, ORPHANED_AT, RECORDED_BY, REPOSITORY, TABLE, reached,
+    ALL, AUTHOR_EMAIL, COMMITTER_SECONDS, ID, ORPHANED_AT, PARENTS, RECORDED_BY, REPOSITORY, TABLE, reached,
 };
 use crate::{Dialect, Statement, Value, statement};
 
@@ -60,11 +60,13 @@ pub fn delete_some(dialect: Dialect, repository: RepositoryId, limit: usize) -> 
     statement::delete(dialect, TABLE, [of(REPOSITORY, repository), Expr::col(ID).in_subquery(some)])
 }
 
-/// Lists commits, newest commit time first, those of one second by id from the highest, after one.
+/// Lists commits, newest commit time first, those of one second by id from the highest, after one. With a tip only those
+/// that it reaches.
 pub fn list(
     dialect: Dialect,
     repository: RepositoryId,
     filter: &CommitFilter,
+    tip: Option<ObjectId>,
     after: Option<(i64, ObjectId)>,
     limit: u64,
 ) -> Result<Statement> {
@@ -80,5 +82,41 @@ pub fn list(
         let (columns, values) = beyond([COMMITTER_SECONDS, ID], [seconds.into(), id.into()]);
         select.and_where(columns.lt(values));
     }
-    dialect.render(select.order_by(COMMITTER_SECONDS, Order::Desc).order_by(ID, Order::Desc).limit(limit))
+    select.order_by(COMMITTER_SECONDS, Order::Desc).order_by(ID, Order::Desc).limit(limit);
+    let Some(tip) = tip else { return dialect.render(&select) };
+    select.and_where(Expr::col(ID).in_subquery(super::select(REACHED, &[REACHED_ID])));
+    dialect.render(&select.with(ancestors(repository, tip)))
+}
+
+/// The commits that a tip reaches, as a table for the length of one statement.
+const REACHED: &str = "reached";
+const REACHED_ID: &str = "id";
+/// How many bytes of a commit's parents were passed over.
+const SKIPPED: &str = "skipped";
+
+/// Defines the table of those that a tip reaches.
+///
+/// A row is a commit and a place among its parents, which leads to the first place of the parent that stands there, and to
+/// the next place. Dates are not looked at, and each row is there once, so that the walk ends.
+fn ancestors(repository: RepositoryId, tip: ObjectId) -> WithClause {
+    const STEPS: &str = "steps";
+    const STEP: &str = "step";
+    let step = |step| Query::select().expr_as(Expr::cust(step), STEP).to_owned();
+    let steps = step("0").union(UnionType::All, step("1")).to_owned();
+    let mut next = Query::select();
+    next.expr(Expr::cust(format!(
+        "CASE {STEP} WHEN 0 THEN substr({PARENTS}, {SKIPPED} + 1, length({ID})) ELSE {ID} END"
+    )))
+    .expr(Expr::cust(format!("{STEP} * ({SKIPPED} + length({ID}))")))
+    .from(REACHED)
+    .inner_join(TABLE, of(REPOSITORY, repository).and(Expr::col(ID).equals((REACHED, REACHED_ID))))
+    .join_subquery(JoinType::InnerJoin, steps, STEPS, Expr::cust("1 = 1"))
+    .and_where(Expr::cust(format!("{SKIPPED} + {STEP} * length({ID}) < length({PARENTS})")));
+
+    let mut walk = select(TABLE, &[ID]);
+    walk.expr(Expr::cust("0")).and_where(of(REPOSITORY, repository)).and_where(is(ID, tip));
+    walk.union(UnionType::Distinct, next);
+    let mut reached = CommonTableExpression::new();
+    reached.table_name(REACHED).columns([REACHED_ID, SKIPPED]).query(walk);
+    WithClause::new().recursive(true).cte(reached).to_owned()
 }

@@ -44,6 +44,14 @@ pub fn all(dialect: Dialect, repository: RepositoryId) -> Result<Statement> {
     dialect.render(select.order_by(NAME_PREFIX, Order::Asc).order_by(NAME, Order::Asc))
 }
 
+/// Finds a branch or tag by its name.
+pub fn by_name(dialect: Dialect, repository: RepositoryId, name: &RefName) -> Result<Statement> {
+    let (prefix, digest) = key(name);
+    let mut select = select(TABLE, ALL);
+    select.and_where(of(REPOSITORY, repository));
+    dialect.render(select.and_where(is(NAME_PREFIX, prefix)).and_where(is(NAME_DIGEST, digest)))
+}
+
 /// Lists the branches of a repository by name, after one.
 pub fn branches(dialect: Dialect, repository: RepositoryId, after: Option<&RefName>, limit: u64) -> Result<Statement> {
     let mut select = select(TABLE, ALL);

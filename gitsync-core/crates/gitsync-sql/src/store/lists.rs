@@ -1,11 +1,13 @@
 //! Lists in pages.
 
-use gitsync_core::Result;
-use gitsync_core::model::{Branch, Commit, Page, PageRequest, RefUpdate, Repository, RepositoryId, SyncTask};
+use gitsync_core::model::{
+    Branch, Commit, ObjectId, Page, PageRequest, RefName, RefUpdate, Repository, RepositoryId, SyncTask,
+};
 use gitsync_core::store::{CommitFilter, RepositoryFilter, TaskFilter};
+use gitsync_core::{Error, ErrorKind, Result};
 
 use super::load::repository;
-use super::read_all;
+use super::{fetch_optional, read_all};
 use crate::statements::{commits, log, refs, repositories, tasks};
 use crate::{Connection, cursor, rows};
 
@@ -57,9 +59,25 @@ pub async fn list_commits(
     page: &PageRequest,
 ) -> Result<Page<Commit>> {
     repository(connection, id).await?;
-    let statement = commits::list(connection.dialect(), id, filter, cursor::after(page)?, cursor::rows(page))?;
+    let tip = match &filter.branch {
+        Some(branch) => Some(branch_tip(connection, id, branch).await?),
+        None => None,
+    };
+    let statement = commits::list(connection.dialect(), id, filter, tip, cursor::after(page)?, cursor::rows(page))?;
     let items = read_all(connection.fetch(statement).await?, rows::commit::read)?;
     Ok(cursor::page(page, items, |last| (last.committer.seconds, last.id)))
+}
+
+/// Returns the commit that a branch is at.
+async fn branch_tip(connection: &mut dyn Connection, id: RepositoryId, branch: &RefName) -> Result<ObjectId> {
+    let missing = || Error::new(ErrorKind::NotFound, "the branch does not exist").with("branch", branch);
+    if !branch.is_branch() {
+        return Err(missing());
+    }
+    let statement = refs::by_name(connection.dialect(), id, branch)?;
+    let mut row = fetch_optional(connection, statement).await?.ok_or_else(missing)?;
+    let recorded = rows::recorded_ref::read(&mut row)?;
+    Ok(recorded.commit.unwrap_or(recorded.id))
 }
 
 /// See [`Store::list_ref_updates`](gitsync_core::Store::list_ref_updates).
