@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::rules::Rhythm;
 
 /// The limits and rhythms of the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,9 +23,10 @@ pub struct EngineOptions {
     pub retry_delays: Vec<Duration>,
     /// How long a worker that shuts down waits for what it runs before it gives that back. Default: not at all.
     pub drain: Duration,
-    /// How long a repository waits between two syncs, unless it has an interval of its own. Default: 1 hour.
-    pub sync_interval: Duration,
-    /// The longest wait that repeated failures stretch an interval to. Default: 1 day.
+    /// The shortest pause between two syncs of a repository that has no interval of its own; see
+    /// [`rules::next_sync_at`](crate::rules::next_sync_at). Default: 5 minutes.
+    pub sync_interval_min: Duration,
+    /// The longest pause, for an upstream that never changes and after repeated failures. Default: 1 day.
     pub sync_interval_max: Duration,
     /// How many due repositories one scan of the scheduler turns into tasks. Default: 500.
     pub schedule_batch: usize,
@@ -49,11 +51,11 @@ impl EngineOptions {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if there is no room for a job, or a time is zero where waiting is meant, or longer than
-    /// ten years.
+    /// ten years, or the shortest pause between syncs is longer than the longest.
     pub(super) fn check(&self) -> Result<()> {
         const TEN_YEARS: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
         let waits = [self.lease, self.heartbeat_interval, self.cancel_poll_interval, self.task_time_limit];
-        let rhythms = [self.sync_interval, self.sync_interval_max, self.schedule_interval, self.janitor_interval];
+        let rhythms = [self.sync_interval_min, self.sync_interval_max, self.schedule_interval, self.janitor_interval];
         let invalid = |message| Err(Error::new(ErrorKind::InvalidInput, message));
         if self.concurrency == 0 || self.schedule_batch == 0 {
             return invalid("concurrency and schedule_batch are at least 1");
@@ -69,7 +71,15 @@ impl EngineOptions {
         {
             return invalid("delays and retentions are shorter than ten years");
         }
+        if self.sync_interval_min > self.sync_interval_max {
+            return invalid("sync_interval_min is not longer than sync_interval_max");
+        }
         Ok(())
+    }
+
+    /// Returns how often repositories are synced.
+    pub(super) fn rhythm(&self) -> Rhythm {
+        Rhythm { min: self.sync_interval_min, max: self.sync_interval_max }
     }
 }
 
@@ -84,7 +94,7 @@ impl Default for EngineOptions {
             task_time_limit: Duration::from_secs(30 * 60),
             retry_delays: [60, 120, 240].map(Duration::from_secs).to_vec(),
             drain: Duration::ZERO,
-            sync_interval: Duration::from_secs(3600),
+            sync_interval_min: Duration::from_secs(5 * 60),
             sync_interval_max: DAY,
             schedule_batch: 500,
             schedule_interval: Duration::from_secs(5),
@@ -95,5 +105,20 @@ impl Default for EngineOptions {
             max_response_bytes: 8 << 30,
             max_pack_bytes: 8 << 30,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shortest_pause_between_syncs_is_not_longer_than_the_longest() {
+        let options = EngineOptions::default();
+        assert!(options.check().is_ok());
+        let max = options.sync_interval_max;
+        let turned = EngineOptions { sync_interval_min: max + Duration::from_secs(1), ..options.clone() };
+        assert_eq!(turned.check().unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert!(EngineOptions { sync_interval_min: max, ..options }.check().is_ok());
     }
 }

@@ -15,6 +15,7 @@ mod fixtures;
 mod job;
 mod purge;
 mod request;
+mod rhythm;
 mod start;
 mod work;
 
@@ -31,5 +32,6 @@ pub use finish::{Completion, Finished, Outcome, finish};
 pub use job::{job, lane};
 pub use purge::purge;
 pub use request::{Disposition, Request, Requested, Unfinished, request};
+pub use rhythm::{Rhythm, next_sync_at};
 pub use start::{Start, start};
 pub use work::may_write;

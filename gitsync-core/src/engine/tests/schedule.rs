@@ -5,10 +5,15 @@ use std::time::Duration;
 
 use super::world::World;
 use crate::cancel::Cancellation;
+use crate::clock::Clock;
 use crate::engine::{EngineOptions, NoSteps};
+use crate::error::{Error, ErrorKind};
+use crate::memory::Call;
 use crate::model::{PageRequest, TaskKind};
 use crate::state::TaskStatus;
 use crate::store::{RepositoryPatch, TaskFilter};
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn repositories_with_unfinished_tasks_keep_no_other_waiting() {
@@ -37,4 +42,35 @@ async fn repositories_with_unfinished_tasks_keep_no_other_waiting() {
     assert_eq!(waiting.iter().map(|task| task.kind).collect::<Vec<_>>(), [TaskKind::Sync]);
     shutdown.cancel();
     running.await.unwrap();
+}
+
+/// The longer an upstream is quiet, the less often it is asked.
+#[tokio::test]
+async fn a_quiet_upstream_is_asked_less_often() {
+    let world = World::new();
+    let line = world.upstream(1);
+    let id = world.mirror().await.id;
+    let check = async |minutes: u32, when: &str| {
+        let pause = world.repository(id).await.next_sync_at.unwrap().since(world.clock.now());
+        let expected = minutes * MINUTE;
+        assert!((expected.mul_f64(0.949)..=expected.mul_f64(1.051)).contains(&pause), "{pause:?} {when}");
+    };
+    check(5, "after the clone").await;
+    for (more, minutes) in [(200, 100), (200, 200), (80 * 60, 24 * 60)] {
+        world.clock.advance(more * MINUTE);
+        world.sync(id).await;
+        check(minutes, "of quiet").await;
+    }
+    let next = world.backend.commit(&line, "news");
+    world.set("refs/heads/main", Some(next));
+    world.sync(id).await;
+    check(5, "after news").await;
+
+    world.clock.advance(200 * MINUTE);
+    world.backend.fail_next(Call::List, Error::new(ErrorKind::SourceNotFound, "it is gone"));
+    world.sync(id).await;
+    check(200, "after a failure").await;
+    world.sync(id).await;
+    check(100, "after it is back").await;
+    world.check_books(id).await;
 }

@@ -10,14 +10,15 @@ use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
 use self::leases::{Ending, Leases, LiveJob};
-use self::verdict::{Verdict, next_sync_at, verdict};
+use self::verdict::{Verdict, verdict};
 use super::parts::Parts;
 use super::task::{Attempt, Done};
 use crate::cancel::Cancellation;
+use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Repository, StoredError, TaskId, TaskKind};
 use crate::queue::{ClaimRequest, ClaimedJob, JobOutcome, MAX_BATCH};
-use crate::rules::{Outcome, job, lane};
+use crate::rules::{Completion, Outcome, job, lane, next_sync_at};
 use crate::state::TaskStatus;
 use crate::store::{StartedTask, StartedWork};
 
@@ -266,7 +267,8 @@ impl JobRun {
         let (verdict, recording) = match result {
             Ok(Done::Purged) => return Some(JobOutcome::Done),
             Ok(Done::Books(books, recording)) => {
-                let next_sync_at = next_sync_at(&started.repository, books.source.is_some(), 0, options, now);
+                let next_sync_at =
+                    next_sync_at(&after(&started.repository, &books, now), options.rhythm(), fastrand::f64(), now);
                 (
                     Verdict { task: Outcome::Completed(Some(books)), job: JobOutcome::Done, next_sync_at },
                     Some(recording),
@@ -296,6 +298,16 @@ impl JobRun {
                 Some(JobOutcome::Retry { at, spent: true, block_host_until: None })
             }
         }
+    }
+}
+
+/// What a repository is after a completed task, as far as the time of its next sync goes by it.
+fn after(repository: &Repository, books: &Completion, now: Timestamp) -> Repository {
+    Repository {
+        source: books.source.clone().or_else(|| repository.source.clone()),
+        last_changed_at: if books.changed { Some(now) } else { repository.last_changed_at },
+        failures: 0,
+        ..repository.clone()
     }
 }
 

@@ -8,7 +8,7 @@ use crate::engine::options::EngineOptions;
 use crate::error::{Error, ErrorKind};
 use crate::model::{Repository, StoredError, TaskKind};
 use crate::queue::JobOutcome;
-use crate::rules::Outcome;
+use crate::rules::{Outcome, next_sync_at};
 use crate::store::StartedWork;
 
 /// The longest time a host is left alone because it asked for that.
@@ -67,31 +67,14 @@ pub(super) fn verdict(
         }
         None => {
             let failures = started.repository.failures.saturating_add(1);
+            let repository = Repository { failures, ..started.repository.clone() };
             Some(Verdict {
                 task: Outcome::Failed(StoredError::from(error)),
                 job: JobOutcome::Done,
-                next_sync_at: next_sync_at(&started.repository, false, failures, options, now),
+                next_sync_at: next_sync_at(&repository, options.rhythm(), fastrand::f64(), now),
             })
         }
     }
-}
-
-/// Returns when a repository is due again: after its interval, doubled for each failure in a row, give or take 5 %. One
-/// without a source is not scheduled.
-pub(super) fn next_sync_at(
-    repository: &Repository,
-    gets_source: bool,
-    failures: u32,
-    options: &EngineOptions,
-    now: Timestamp,
-) -> Option<Timestamp> {
-    if (repository.source.is_none() && !gets_source) || repository.deleted_at.is_some() {
-        return None;
-    }
-    let interval = repository.sync_interval.unwrap_or(options.sync_interval);
-    let doubled = interval.saturating_mul(1_u32.checked_shl(failures).unwrap_or(u32::MAX));
-    let interval = doubled.min(options.sync_interval_max.max(interval));
-    Some(now.after(stretched(interval, fastrand::f64() * 0.1 - 0.05)))
 }
 
 fn stretched(duration: Duration, by: f64) -> Duration {
