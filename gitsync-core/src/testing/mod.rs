@@ -6,7 +6,8 @@
 //!   implementation of [`Store`](crate::Store), [`JobQueue`](crate::JobQueue) or [`GitBackend`](crate::GitBackend) keeps its contract.
 //! - [`Upstream`], [`RandomUpstream`], [`SmartHttpServer`], [`Git`], [`check_mirror`]: repositories made and judged by the
 //!   git program, which must be installed.
-//! - `MockStore`, `MockJobQueue`, `MockGitBackend`: mocks made by mockall, for tests that care for a single call.
+//! - `MockStore`, `MockJobQueue`, `MockGitBackend`: mocks made by mockall, for tests that care for a single call; how
+//!   they are used is told in `mocks`.
 //! - [`FaultyStore`], [`FaultyQueue`]: a database that fails, loses an answer or keeps a call waiting.
 //! - [`DieAt`]: a process that dies between two steps of a task.
 //!
@@ -21,7 +22,7 @@ mod judge;
 #[cfg(test)]
 mod listed;
 #[cfg(feature = "testing")]
-mod mocks;
+pub mod mocks;
 pub mod queue_suite;
 mod random_upstream;
 mod run;
