@@ -8,6 +8,9 @@ use std::time::Duration;
 /// The result of every fallible operation in gitsync.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// The longest fact that an error carries.
+const MAX_FACT_BYTES: usize = 512;
+
 /// What went wrong, as a caller has to tell it apart.
 ///
 /// The set is closed on purpose: kinds are stored with tasks, mapped to RPC status codes and decide whether a
@@ -184,10 +187,16 @@ impl Error {
         }))
     }
 
-    /// Adds a fact about the circumstances, such as the path or the reference concerned.
+    /// Adds a fact about the circumstances, such as the path or the reference concerned. A long one is cut: it may be what a
+    /// caller sent, and errors are stored and sent.
     #[must_use]
     pub fn with(mut self, key: &'static str, value: impl fmt::Display) -> Self {
-        self.0.context.push((key, value.to_string()));
+        let mut value = value.to_string();
+        if value.len() > MAX_FACT_BYTES {
+            value.truncate(value.floor_char_boundary(MAX_FACT_BYTES));
+            value.push('…');
+        }
+        self.0.context.push((key, value));
         self
     }
 
@@ -344,5 +353,11 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::DiskFull);
         assert!(error.is_retryable());
         assert!(error.hint_text().is_some());
+    }
+
+    #[test]
+    fn facts_are_bounded() {
+        let error = Error::new(ErrorKind::InvalidInput, "no").with("text", "ä".repeat(1000));
+        assert_eq!(error.to_string(), format!("no (text: {}…)", "ä".repeat(MAX_FACT_BYTES / 2)));
     }
 }
