@@ -1,0 +1,251 @@
+//! Tokens from a file.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use async_trait::async_trait;
+use gitsync_core::model::Slug;
+use gitsync_core::{Clock, Error, ErrorKind, Result, SystemClock, Timestamp};
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use super::{Authorizer, Principal, Role};
+
+/// How long a look at the file is good for.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The most tokens of a file; each request is compared with all of them.
+const MAX_TOKENS: usize = 10_000;
+
+/// The largest file that is read.
+const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// The longest token that is looked at.
+const MAX_TOKEN_BYTES: usize = 4096;
+
+/// The name of all organisations in the file.
+const EVERYWHERE: &str = "*";
+
+/// Callers by their bearer tokens, of which a TOML file has the hashes:
+///
+/// ```toml
+/// [[tokens]]
+/// name = "ci"
+/// sha256 = "…"                              # `hash_token(token)`
+/// roles = { acme = "writer", "*" = "reader" }
+/// expires_at = "2030-01-01T00:00:00Z"       # or not at all
+/// ```
+///
+/// A file that changes is read again within a second. If what it says then makes no sense, the tokens of before stay, and an
+/// error is logged: a slip of the pen locks nobody out.
+pub struct TokensFile {
+    path: PathBuf,
+    public_reads: bool,
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+}
+
+struct State {
+    tokens: Arc<Vec<Token>>,
+    version: Option<Version>,
+    looked_at: Instant,
+}
+
+/// What tells one state of the file from the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Version {
+    modified: Option<SystemTime>,
+    bytes: u64,
+}
+
+struct Token {
+    hash: [u8; 32],
+    expires_at: Option<Timestamp>,
+    principal: Principal,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileContent {
+    #[serde(default)]
+    tokens: Vec<FileToken>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileToken {
+    name: String,
+    sha256: String,
+    roles: BTreeMap<String, Role>,
+    expires_at: Option<String>,
+}
+
+impl std::fmt::Debug for TokensFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TokensFile").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl TokensFile {
+    /// Reads a file of tokens.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] if it cannot be read or makes no sense; the message says where.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
+        let path = path.into();
+        let version = version(&path)?;
+        let tokens = Arc::new(read(&path)?);
+        let state = State { tokens, version: Some(version), looked_at: Instant::now() };
+        Ok(TokensFile { path, public_reads: false, clock: Arc::new(SystemClock), state: Mutex::new(state) })
+    }
+
+    /// Sets whether public repositories may be read without a token, or without a role in their organisation. Default: no.
+    #[must_use]
+    pub fn public_reads(mut self, allowed: bool) -> Self {
+        self.public_reads = allowed;
+        self
+    }
+
+    /// Sets the clock by which tokens expire.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Returns the tokens as they are by now.
+    fn tokens(&self) -> Arc<Vec<Token>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.looked_at.elapsed() >= LOOK_EVERY {
+            state.looked_at = Instant::now();
+            self.look(&mut state);
+        }
+        Arc::clone(&state.tokens)
+    }
+
+    /// Reads the file again if it changed. One small local file at most once a second: not worth a thread of its own.
+    fn look(&self, state: &mut State) {
+        let found = version(&self.path);
+        if found.as_ref().ok() == state.version.as_ref() {
+            return;
+        }
+        // What is wrong is said once, not every second.
+        state.version = found.as_ref().ok().copied();
+        match found.and_then(|_| read(&self.path)) {
+            Ok(tokens) => {
+                tracing::info!(tokens = tokens.len(), "the tokens were read again");
+                state.tokens = Arc::new(tokens);
+            }
+            Err(error) => tracing::error!(%error, "the tokens cannot be read again, those of before stay"),
+        }
+    }
+}
+
+#[async_trait]
+impl Authorizer for TokensFile {
+    async fn authenticate(&self, token: Option<&str>) -> Result<Principal> {
+        let Some(token) = token else {
+            if self.public_reads {
+                return Ok(Principal::anonymous());
+            }
+            return Err(Error::new(ErrorKind::Unauthenticated, "a token is needed")
+                .hint("send it as `authorization: Bearer <token>`"));
+        };
+        let unknown = || Error::new(ErrorKind::Unauthenticated, "the token is not known, or has expired");
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(unknown());
+        }
+        let hash: [u8; 32] = Sha256::digest(token).into();
+        let tokens = self.tokens();
+        // All are compared, and each whole: the time says nothing about which one was nearly right.
+        let mut found = None;
+        for known in tokens.iter() {
+            if bool::from(known.hash.ct_eq(&hash)) {
+                found = Some(known);
+            }
+        }
+        let found = found.ok_or_else(unknown)?;
+        if found.expires_at.is_some_and(|at| at <= self.clock.now()) {
+            return Err(unknown());
+        }
+        let principal = found.principal.clone();
+        Ok(if self.public_reads { principal.with_public_reads() } else { principal })
+    }
+}
+
+/// Returns what a tokens file has in place of a token.
+pub fn hash_token(token: &str) -> String {
+    Sha256::digest(token).iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a string takes everything");
+        text
+    })
+}
+
+fn version(path: &Path) -> Result<Version> {
+    let data = fs::metadata(path).map_err(|error| unreadable(path, &error.to_string()))?;
+    Ok(Version { modified: data.modified().ok(), bytes: data.len() })
+}
+
+fn read(path: &Path) -> Result<Vec<Token>> {
+    if version(path)?.bytes > MAX_FILE_BYTES {
+        return Err(unreadable(path, "it is too large"));
+    }
+    let text = fs::read_to_string(path).map_err(|error| unreadable(path, &error.to_string()))?;
+    // The parser's own message would show the line, and so a hash.
+    let content: FileContent = toml::from_str(&text).map_err(|error| {
+        let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
+        unreadable(path, &format!("line {line}: {}", error.message()))
+    })?;
+    if content.tokens.len() > MAX_TOKENS {
+        return Err(unreadable(path, &format!("it has more than {MAX_TOKENS} tokens")));
+    }
+    content
+        .tokens
+        .into_iter()
+        .map(|token| token.check().map_err(|error| unreadable(path, &error.to_string())))
+        .collect()
+}
+
+fn unreadable(path: &Path, why: &str) -> Error {
+    Error::new(ErrorKind::InvalidInput, format!("the tokens file cannot be used: {why}")).with("file", path.display())
+}
+
+impl FileToken {
+    fn check(self) -> Result<Token> {
+        let wrong = |what: &str| Error::new(ErrorKind::InvalidInput, what).with("token", self.name.escape_debug());
+        let hash = digest(&self.sha256).ok_or_else(|| wrong("sha256 is 64 hexadecimal digits"))?;
+        let expires_at = match &self.expires_at {
+            None => None,
+            Some(text) => Some(moment(text).ok_or_else(|| wrong("expires_at is like 2030-01-01T00:00:00Z"))?),
+        };
+        let mut principal = Principal::new(self.name.as_str());
+        for (organisation, role) in &self.roles {
+            principal = match organisation.as_str() {
+                EVERYWHERE => principal.with_role_everywhere(*role),
+                slug => principal.with_role(slug.parse::<Slug>().map_err(|error| wrong(error.message()))?, *role),
+            };
+        }
+        Ok(Token { hash, expires_at, principal })
+    }
+}
+
+fn digest(text: &str) -> Option<[u8; 32]> {
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut bytes = [0; 32];
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
+    }
+    Some(bytes)
+}
+
+fn moment(text: &str) -> Option<Timestamp> {
+    let since = humantime::parse_rfc3339_weak(text).ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    Some(Timestamp::from_micros(i64::try_from(since.as_micros()).ok()?))
+}

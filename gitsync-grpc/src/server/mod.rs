@@ -1,0 +1,102 @@
+//! The service on a socket.
+
+mod options;
+mod tls;
+
+use std::future::Future;
+use std::net::SocketAddr;
+
+use gitsync_core::{Error, ErrorKind, Result};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::server::Router;
+
+pub use options::ServerOptions;
+pub use tls::Tls;
+
+use crate::Service;
+use crate::proto::FILE_DESCRIPTOR_SET;
+use crate::proto::git_repository_service_server::GitRepositoryServiceServer;
+
+/// The service with health, reflection and limits, bound to a socket.
+#[derive(Debug)]
+pub struct Server {
+    service: Service,
+    options: ServerOptions,
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Binds the service to an address; connections wait until it is [served](Server::serve).
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] if everybody is let in and the address is not on the loopback, unless
+    /// [`ServerOptions::allow_open`] is set; [`ErrorKind::Unavailable`] if the address cannot be bound.
+    pub async fn bind(service: Service, address: SocketAddr, options: ServerOptions) -> Result<Self> {
+        if service.is_open() && !address.ip().is_loopback() && !options.allow_open {
+            let error = Error::new(ErrorKind::InvalidInput, "without tokens the server listens on the loopback only");
+            return Err(error
+                .with("address", address)
+                .hint("configure tokens, or say that everybody may do everything"));
+        }
+        let cannot = |error| Error::new(ErrorKind::Unavailable, "the address cannot be bound").caused_by(error);
+        let listener = TcpListener::bind(address).await.map_err(|error| cannot(error).with("address", address))?;
+        let address = listener.local_addr().map_err(cannot)?;
+        Ok(Server { service, options, listener, address })
+    }
+
+    /// Returns where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop` completes, then takes no more requests and waits for those that run, at most for
+    /// [`ServerOptions::drain`]; whoever still watches a task is cut off then.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] if the certificate or its key make no sense.
+    pub async fn serve(self, stop: impl Future<Output = ()> + Send) -> Result<()> {
+        let (reporter, health) = tonic_health::server::health_reporter();
+        reporter.set_serving::<GitRepositoryServiceServer<Service>>().await;
+        let drain = self.options.drain;
+        let router = router(self.service, &self.options)?.add_service(health);
+        let (stopping, stopped) = oneshot::channel::<()>();
+        let serving = router.serve_with_incoming_shutdown(TcpListenerStream::new(self.listener), async {
+            stopped.await.ok();
+        });
+        let ending = async {
+            stop.await;
+            reporter.set_not_serving::<GitRepositoryServiceServer<Service>>().await;
+            stopping.send(()).ok();
+            tokio::time::sleep(drain).await;
+        };
+        tokio::select! {
+            done = serving => done.map_err(|error| Error::new(ErrorKind::Internal, "serving ended").caused_by(error)),
+            () = ending => Ok(()),
+        }
+    }
+}
+
+fn router(service: Service, options: &ServerOptions) -> Result<Router> {
+    let mut server = tonic::transport::Server::builder()
+        .timeout(options.request_timeout)
+        .max_concurrent_streams(options.max_streams)
+        .http2_keepalive_interval(Some(options.keepalive))
+        .http2_keepalive_timeout(Some(options.keepalive));
+    if let Some(tls) = &options.tls {
+        server = server.tls_config(tls.config()?).map_err(tls::unusable)?;
+    }
+    let describe = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let invalid = |error| Error::new(ErrorKind::Internal, "the protocol's own description is broken").caused_by(error);
+    let service = GitRepositoryServiceServer::new(service).max_decoding_message_size(options.max_message_bytes);
+    Ok(server
+        .add_service(service)
+        .add_service(describe().build_v1().map_err(invalid)?)
+        .add_service(describe().build_v1alpha().map_err(invalid)?))
+}

@@ -1,0 +1,38 @@
+//! Limits of a server.
+
+use std::time::Duration;
+
+use super::Tls;
+
+/// How a [`Server`](super::Server) treats its callers.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// The certificate; `None` serves in clear text. Default: none.
+    pub tls: Option<Tls>,
+    /// Whether an address beyond the loopback may be served although everybody is let in. Default: no.
+    pub allow_open: bool,
+    /// The largest request in bytes. Default: 1 MiB.
+    pub max_message_bytes: usize,
+    /// How many requests a connection may have at once. Default: 1,000.
+    pub max_streams: u32,
+    /// How long a request may take; a watch only until it begins. Default: 30 s.
+    pub request_timeout: Duration,
+    /// After how much silence a client is asked whether it is still there, and how long it has to answer. Default: 20 s.
+    pub keepalive: Duration,
+    /// How long requests that run are waited for at the end. Default: 10 s.
+    pub drain: Duration,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        ServerOptions {
+            tls: None,
+            allow_open: false,
+            max_message_bytes: 1024 * 1024,
+            max_streams: 1000,
+            request_timeout: Duration::from_secs(30),
+            keepalive: Duration::from_secs(20),
+            drain: Duration::from_secs(10),
+        }
+    }
+}

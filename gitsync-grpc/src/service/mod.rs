@@ -1,0 +1,138 @@
+//! The service over an engine.
+
+mod organisations;
+mod page;
+mod records;
+mod repositories;
+mod requests;
+mod scope;
+mod tasks;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use gitsync_core::{Error, ErrorKind, GitSync, Result};
+use tokio_stream::Stream;
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Status};
+
+use self::scope::Scope;
+use crate::access::{Authorizer, Principal};
+use crate::proto::git_repository_service_server::GitRepositoryService;
+use crate::proto::*;
+use crate::status::status;
+
+/// `gitsync.v1.GitRepositoryService` over an engine: a cheap handle.
+///
+/// Give it to [`GitRepositoryServiceServer`](crate::proto::git_repository_service_server::GitRepositoryServiceServer), or
+/// let [`server::Server`](crate::server::Server) do that.
+#[derive(Clone, Debug)]
+pub struct Service {
+    gitsync: GitSync,
+    authorizer: Arc<dyn Authorizer>,
+    scope: Arc<Scope>,
+}
+
+impl Service {
+    /// Creates the service. The authorizer tells who the callers are.
+    pub fn new(gitsync: GitSync, authorizer: Arc<dyn Authorizer>) -> Self {
+        let scope = Arc::new(Scope::new(gitsync.clone()));
+        Service { gitsync, authorizer, scope }
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.authorizer.is_open()
+    }
+
+    async fn caller(&self, metadata: &MetadataMap) -> Result<Principal, Status> {
+        let token = bearer(metadata).map_err(status)?;
+        self.authorizer.authenticate(token).await.map_err(status)
+    }
+
+    /// Returns a caller that showed who it is.
+    async fn known_caller(&self, metadata: &MetadataMap) -> Result<Principal, Status> {
+        let caller = self.caller(metadata).await?;
+        if caller.is_anonymous() {
+            let error = Error::new(ErrorKind::Unauthenticated, "a token is needed for that");
+            return Err(status(error.hint("send it as `authorization: Bearer <token>`")));
+        }
+        Ok(caller)
+    }
+}
+
+/// Returns the token of a request.
+fn bearer(metadata: &MetadataMap) -> Result<Option<&str>> {
+    let wrong = || Error::new(ErrorKind::Unauthenticated, "the authorization is not `Bearer <token>`");
+    let mut values = metadata.get_all("authorization").iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(wrong());
+    }
+    let (scheme, token) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(wrong)?;
+    let token = token.trim();
+    if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
+        return Err(wrong());
+    }
+    Ok(Some(token))
+}
+
+/// Implements each method by the function of that name on [`Service`], which gets the caller and the message.
+macro_rules! methods {
+    ($($method:ident($request:ty) -> $response:ty, by $caller:ident;)*) => {
+        #[tonic::async_trait]
+        impl GitRepositoryService for Service {
+            type WatchSyncTaskStream = Pin<Box<dyn Stream<Item = Result<SyncTask, Status>> + Send>>;
+
+            $(async fn $method(&self, request: Request<$request>) -> Result<Response<$response>, Status> {
+                let caller = self.$caller(request.metadata()).await?;
+                self.$method(&caller, request.into_inner()).await.map(Response::new)
+            })*
+        }
+    };
+}
+
+methods! {
+    create_repository(CreateRepositoryRequest) -> RepositoryResponse, by known_caller;
+    migrate_repository(MigrateRepositoryRequest) -> MigrationResponse, by known_caller;
+    sync_repository(SyncRepositoryRequest) -> SyncResponse, by known_caller;
+    create_organisation(CreateOrganisationRequest) -> Organisation, by known_caller;
+    get_organisation(GetOrganisationRequest) -> Organisation, by known_caller;
+    list_organisations(ListOrganisationsRequest) -> ListOrganisationsResponse, by known_caller;
+    get_repository(GetRepositoryRequest) -> RepositoryResponse, by caller;
+    list_repositories(ListRepositoriesRequest) -> ListRepositoriesResponse, by caller;
+    update_repository(UpdateRepositoryRequest) -> RepositoryResponse, by known_caller;
+    archive_repository(ArchiveRepositoryRequest) -> RepositoryResponse, by known_caller;
+    unarchive_repository(UnarchiveRepositoryRequest) -> RepositoryResponse, by known_caller;
+    delete_repository(DeleteRepositoryRequest) -> DeleteRepositoryResponse, by known_caller;
+    list_branches(ListBranchesRequest) -> ListBranchesResponse, by caller;
+    list_commits(ListCommitsRequest) -> ListCommitsResponse, by caller;
+    list_ref_updates(ListRefUpdatesRequest) -> ListRefUpdatesResponse, by caller;
+    get_sync_task(GetSyncTaskRequest) -> SyncTask, by known_caller;
+    list_sync_tasks(ListSyncTasksRequest) -> ListSyncTasksResponse, by known_caller;
+    watch_sync_task(WatchSyncTaskRequest) -> Self::WatchSyncTaskStream, by known_caller;
+    cancel_sync_task(CancelSyncTaskRequest) -> SyncTask, by known_caller;
+    retry_sync_task(RetrySyncTaskRequest) -> SyncTask, by known_caller;
+    get_queue_stats(GetQueueStatsRequest) -> GetQueueStatsResponse, by known_caller;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bearer_token_is_found_and_anything_else_refused() {
+        let of = |values: &[&'static str]| {
+            let mut metadata = MetadataMap::new();
+            for value in values {
+                metadata.append("authorization", value.parse().unwrap());
+            }
+            bearer(&metadata).map(|token| token.map(str::to_owned)).map_err(|error| error.kind())
+        };
+        assert_eq!(of(&[]), Ok(None));
+        assert_eq!(of(&["Bearer abc"]), Ok(Some("abc".to_owned())));
+        assert_eq!(of(&["bearer  abc "]), Ok(Some("abc".to_owned())));
+        for bad in [&["Basic abc"][..], &["abc"], &["Bearer "], &[""], &["Bearer a", "Bearer b"]] {
+            assert_eq!(of(bad), Err(ErrorKind::Unauthenticated), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! What a caller may see and do. What it may not see does not exist for it.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use gitsync_core::model::{Organisation, OrganisationId, Repository, RepositoryId, Slug, SyncTask, TaskId};
+use gitsync_core::{Error, ErrorKind, GitSync, Result};
+
+use crate::access::{Principal, Role};
+
+/// How many organisations are remembered.
+const MAX_REMEMBERED: usize = 100_000;
+
+/// Looks things up on behalf of callers.
+#[derive(Debug)]
+pub(super) struct Scope {
+    gitsync: GitSync,
+    /// Organisations neither change nor go.
+    organisations: Mutex<HashMap<OrganisationId, Organisation>>,
+}
+
+impl Scope {
+    pub(super) fn new(gitsync: GitSync) -> Self {
+        Scope { gitsync, organisations: Mutex::default() }
+    }
+
+    /// Returns an organisation in which the caller has at least this role.
+    pub(super) async fn organisation(
+        &self,
+        caller: &Principal,
+        id: OrganisationId,
+        role: Role,
+    ) -> Result<Organisation> {
+        let missing = || missing("organisation", id);
+        let organisation = self.any_organisation(id).await.map_err(|error| hide(error, missing))?;
+        check(caller, &organisation.slug, role, missing)?;
+        Ok(organisation)
+    }
+
+    /// Returns the organisation of a slug, in which the caller has at least this role.
+    pub(super) async fn organisation_by_slug(
+        &self,
+        caller: &Principal,
+        slug: &Slug,
+        role: Role,
+    ) -> Result<Organisation> {
+        let missing = || missing("organisation", slug);
+        check(caller, slug, role, missing)?;
+        self.gitsync.organisation_by_slug(slug).await.map_err(|error| hide(error, missing))
+    }
+
+    /// Returns a repository and the slug of its organisation, in which the caller has at least this role.
+    pub(super) async fn repository(
+        &self,
+        caller: &Principal,
+        id: RepositoryId,
+        role: Role,
+    ) -> Result<(Repository, Slug)> {
+        let missing = || missing("repository", id);
+        let repository = self.gitsync.repository(id).await.map_err(|error| hide(error, missing))?;
+        let slug = self.any_organisation(repository.organisation).await?.slug;
+        self.check_repository(caller, &repository, &slug, role, missing)?;
+        Ok((repository, slug))
+    }
+
+    /// Returns the repository of a name, in whose organisation the caller has at least this role.
+    pub(super) async fn repository_by_name(
+        &self,
+        caller: &Principal,
+        slug: &Slug,
+        name: &str,
+        role: Role,
+    ) -> Result<Repository> {
+        let missing = || missing("repository", format_args!("{slug}/{name}"));
+        let found = async {
+            let organisation = self.gitsync.organisation_by_slug(slug).await?;
+            self.gitsync.repository_by_name(organisation.id, name).await
+        };
+        let repository = found.await.map_err(|error| hide(error, missing))?;
+        self.check_repository(caller, &repository, slug, role, missing)?;
+        Ok(repository)
+    }
+
+    /// Returns a task in whose organisation the caller has at least this role.
+    pub(super) async fn task(&self, caller: &Principal, id: TaskId, role: Role) -> Result<SyncTask> {
+        let missing = || missing("task", id);
+        let task = self.gitsync.task(id).await.map_err(|error| hide(error, missing))?;
+        let slug = self.any_organisation(task.organisation).await?.slug;
+        check(caller, &slug, role, missing)?;
+        Ok(task)
+    }
+
+    /// Returns the organisations the caller has a role in by their slugs, ascending by id.
+    pub(super) async fn organisations_of(&self, caller: &Principal) -> Result<Vec<Organisation>> {
+        let mut found = Vec::new();
+        for slug in caller.organisations() {
+            match self.gitsync.organisation_by_slug(slug).await {
+                Ok(organisation) => found.push(organisation),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        found.sort_by_key(|organisation| organisation.id);
+        Ok(found)
+    }
+
+    /// Returns the slug of an organisation that the caller is known to see.
+    pub(super) async fn slug(&self, id: OrganisationId) -> Result<Slug> {
+        Ok(self.any_organisation(id).await?.slug)
+    }
+
+    async fn any_organisation(&self, id: OrganisationId) -> Result<Organisation> {
+        let known = self.organisations.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let organisation = self.gitsync.organisation(id).await?;
+        let mut remembered = self.organisations.lock().unwrap_or_else(PoisonError::into_inner);
+        if remembered.len() >= MAX_REMEMBERED {
+            remembered.clear();
+        }
+        remembered.insert(id, organisation.clone());
+        Ok(organisation)
+    }
+
+    fn check_repository(
+        &self,
+        caller: &Principal,
+        repository: &Repository,
+        slug: &Slug,
+        role: Role,
+        missing: impl Fn() -> Error,
+    ) -> Result<()> {
+        if role == Role::Reader && repository.is_public && caller.reads_public() {
+            return Ok(());
+        }
+        check(caller, slug, role, missing)
+    }
+}
+
+/// Checks a role in an organisation.
+fn check(caller: &Principal, slug: &Slug, role: Role, missing: impl Fn() -> Error) -> Result<()> {
+    match caller.role_in(slug) {
+        Some(found) if found >= role => Ok(()),
+        Some(_) => Err(too_low(role)),
+        None => Err(missing()),
+    }
+}
+
+/// Checks a role in all organisations.
+pub(super) fn check_everywhere(caller: &Principal, role: Role) -> Result<()> {
+    if caller.role_everywhere().is_some_and(|found| found >= role) { Ok(()) } else { Err(too_low(role)) }
+}
+
+fn too_low(role: Role) -> Error {
+    Error::new(ErrorKind::PermissionDenied, "the token's role does not allow that").with("needed", role)
+}
+
+/// The one answer for what is not there and for what must not be seen.
+fn missing(what: &str, id: impl std::fmt::Display) -> Error {
+    Error::new(ErrorKind::NotFound, format!("there is no such {what}")).with("id", id)
+}
+
+fn hide(error: Error, missing: impl Fn() -> Error) -> Error {
+    if error.kind() == ErrorKind::NotFound { missing() } else { error }
+}

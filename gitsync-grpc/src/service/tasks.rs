@@ -1,0 +1,107 @@
+//! Tasks.
+
+use gitsync_core::model::{RepositoryId, TaskId, TaskKind};
+use gitsync_core::state::TaskStatus;
+use gitsync_core::store::TaskFilter;
+use tokio_stream::StreamExt as _;
+use tonic::Status;
+
+use super::Service;
+use super::page::List;
+use super::scope::check_everywhere;
+use crate::access::{Principal, Role};
+use crate::convert;
+use crate::proto::git_repository_service_server::GitRepositoryService;
+use crate::proto::*;
+use crate::status::{at, refused, status};
+
+impl Service {
+    pub(super) async fn get_sync_task(
+        &self,
+        caller: &Principal,
+        request: GetSyncTaskRequest,
+    ) -> Result<SyncTask, Status> {
+        let task = self.scope.task(caller, id(&request.task_id)?, Role::Reader).await.map_err(status)?;
+        Ok(convert::task(&task))
+    }
+
+    pub(super) async fn list_sync_tasks(
+        &self,
+        caller: &Principal,
+        request: ListSyncTasksRequest,
+    ) -> Result<ListSyncTasksResponse, Status> {
+        let list = List::of("tasks", request.repository_id);
+        let page = list.request(request.page_size, &request.page_token)?;
+        let mut filter = TaskFilter::default();
+        if request.repository_id == 0 {
+            check_everywhere(caller, Role::Reader).map_err(at("repository_id"))?;
+        } else {
+            let id = RepositoryId(request.repository_id);
+            self.scope.repository(caller, id, Role::Reader).await.map_err(status)?;
+            filter.repository = Some(id);
+        }
+        if !request.status.is_empty() {
+            let status = TaskStatus::from_name(&request.status);
+            filter.status = Some(status.ok_or_else(|| refused("status", "there is no such status of a task"))?);
+        }
+        if !request.kind.is_empty() {
+            let kind = TaskKind::from_name(&request.kind);
+            filter.kind = Some(kind.ok_or_else(|| refused("kind", "there is no such kind of task"))?);
+        }
+        let found = self.gitsync.list_tasks(&filter, &page).await.map_err(status)?;
+        let (tasks, next_page_token) = list.answer(&found, convert::task);
+        Ok(ListSyncTasksResponse { tasks, next_page_token })
+    }
+
+    pub(super) async fn watch_sync_task(
+        &self,
+        caller: &Principal,
+        request: WatchSyncTaskRequest,
+    ) -> Result<<Service as GitRepositoryService>::WatchSyncTaskStream, Status> {
+        let task = self.scope.task(caller, id(&request.task_id)?, Role::Reader).await.map_err(status)?;
+        // Whatever takes its place is of the same repository, so the caller may see it too.
+        let changes = self.gitsync.watch_task(task.id).await.map_err(status)?;
+        Ok(Box::pin(changes.map(|change| change.map(|task| convert::task(&task)).map_err(status))))
+    }
+
+    pub(super) async fn cancel_sync_task(
+        &self,
+        caller: &Principal,
+        request: CancelSyncTaskRequest,
+    ) -> Result<SyncTask, Status> {
+        let task = self.scope.task(caller, id(&request.task_id)?, Role::Writer).await.map_err(status)?;
+        Ok(convert::task(&self.gitsync.cancel_task(task.id).await.map_err(status)?))
+    }
+
+    pub(super) async fn retry_sync_task(
+        &self,
+        caller: &Principal,
+        request: RetrySyncTaskRequest,
+    ) -> Result<SyncTask, Status> {
+        let mut task = self.scope.task(caller, id(&request.task_id)?, Role::Writer).await.map_err(status)?;
+        if task.kind == TaskKind::Delete {
+            // It takes as much to ask for a deletion again as it took to ask for it.
+            task = self.scope.task(caller, task.id, Role::Admin).await.map_err(status)?;
+        }
+        Ok(convert::task(&self.gitsync.retry_task(task.id).await.map_err(status)?))
+    }
+
+    pub(super) async fn get_queue_stats(
+        &self,
+        caller: &Principal,
+        _request: GetQueueStatsRequest,
+    ) -> Result<GetQueueStatsResponse, Status> {
+        check_everywhere(caller, Role::Reader).map_err(status)?;
+        let stats = self.gitsync.queue_stats().await.map_err(status)?;
+        Ok(GetQueueStatsResponse {
+            ready: convert::count(stats.ready),
+            scheduled: convert::count(stats.scheduled),
+            running: convert::count(stats.running),
+            oldest_ready: stats.oldest_ready.map(convert::duration),
+        })
+    }
+}
+
+fn id(text: &str) -> Result<TaskId, Status> {
+    text.parse().map_err(at("task_id"))
+}

@@ -1,0 +1,132 @@
+//! Errors as callers see them: a canonical code, a message for people, and google.rpc details for programs.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use gitsync_core::{Error, ErrorKind};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+/// Who names the reasons in `ErrorInfo`.
+const DOMAIN: &str = "gitsync";
+
+/// When to try again where the error does not say.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Converts an error.
+pub(crate) fn status(error: Error) -> Status {
+    build(error, None)
+}
+
+/// Converts an error about a field of the request, such as `source_url`.
+pub(crate) fn at(field: &'static str) -> impl Fn(Error) -> Status {
+    move |error| build(error, Some(field))
+}
+
+/// Refuses a field of the request.
+pub(crate) fn refused(field: &'static str, why: &str) -> Status {
+    at(field)(Error::new(ErrorKind::InvalidInput, why))
+}
+
+fn build(error: Error, field: Option<&'static str>) -> Status {
+    let kind = error.kind();
+    let message = message(&error);
+    let mut metadata = HashMap::from([("kind".to_owned(), kind.as_str().to_owned())]);
+    if let Some(hint) = error.hint_text() {
+        metadata.insert("hint".to_owned(), hint.to_owned());
+    }
+    let mut details = ErrorDetails::new();
+    details.set_error_info(kind.as_str().to_ascii_uppercase(), DOMAIN, metadata);
+    if let Some(field) = field {
+        details.add_bad_request_violation(field, message.clone());
+    }
+    if let Some(pause) = error.retry_after().or((code(kind) == Code::Unavailable).then_some(RETRY_AFTER)) {
+        details.set_retry_info(Some(pause));
+    }
+    Status::with_error_details(code(kind), message, details)
+}
+
+/// What went wrong and what helps. What happens inside is for the log alone.
+fn message(error: &Error) -> String {
+    match error.kind() {
+        ErrorKind::Unavailable => {
+            tracing::warn!(%error, source = source(error), "a request failed");
+            "the database is away for the moment".to_owned()
+        }
+        ErrorKind::Internal | ErrorKind::Corrupt | ErrorKind::LeaseLost | ErrorKind::DiskFull => {
+            tracing::error!(%error, source = source(error), "a request failed");
+            "the request failed inside of the server".to_owned()
+        }
+        _ => error.hint_text().map_or_else(|| error.to_string(), |hint| format!("{error}; {hint}")),
+    }
+}
+
+fn source(error: &Error) -> Option<tracing::field::DisplayValue<&dyn std::error::Error>> {
+    std::error::Error::source(error).map(tracing::field::display)
+}
+
+/// Returns the canonical code of a kind.
+fn code(kind: ErrorKind) -> Code {
+    match kind {
+        ErrorKind::NotFound | ErrorKind::SourceNotFound => Code::NotFound,
+        ErrorKind::AlreadyExists => Code::AlreadyExists,
+        ErrorKind::Conflict
+        | ErrorKind::SourceRedirected
+        | ErrorKind::UpstreamShrank
+        | ErrorKind::SourceUnreachable => Code::FailedPrecondition,
+        // The request has to change: the policy will not.
+        ErrorKind::InvalidInput | ErrorKind::SourceRefused => Code::InvalidArgument,
+        ErrorKind::Unauthenticated => Code::Unauthenticated,
+        ErrorKind::PermissionDenied => Code::PermissionDenied,
+        ErrorKind::RateLimited | ErrorKind::DiskFull | ErrorKind::LimitExceeded => Code::ResourceExhausted,
+        ErrorKind::Timeout => Code::DeadlineExceeded,
+        ErrorKind::Cancelled => Code::Cancelled,
+        ErrorKind::Corrupt => Code::DataLoss,
+        ErrorKind::LeaseLost => Code::Aborted,
+        ErrorKind::Unsupported => Code::Unimplemented,
+        ErrorKind::Unavailable => Code::Unavailable,
+        _ => Code::Internal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn details_say_what_a_program_needs() {
+        let error =
+            Error::new(ErrorKind::RateLimited, "too many requests").retry_in(Duration::from_secs(7)).hint("wait");
+        let status = status(error);
+        assert_eq!((status.code(), status.message()), (Code::ResourceExhausted, "too many requests; wait"));
+        let details = status.get_error_details();
+        let info = details.error_info().unwrap();
+        assert_eq!((info.reason.as_str(), info.domain.as_str()), ("RATE_LIMITED", "gitsync"));
+        assert_eq!((info.metadata["kind"].as_str(), info.metadata["hint"].as_str()), ("rate_limited", "wait"));
+        assert_eq!(details.retry_info().unwrap().retry_delay, Some(Duration::from_secs(7)));
+
+        let status = at("name")(Error::new(ErrorKind::InvalidInput, "it is empty"));
+        let details = status.get_error_details();
+        assert_eq!(details.bad_request().unwrap().field_violations[0].field, "name");
+        assert!(details.retry_info().is_none());
+    }
+
+    #[test]
+    fn what_happens_inside_stays_inside() {
+        let cause = std::io::Error::other("at /secret/path");
+        for kind in [ErrorKind::Internal, ErrorKind::Unavailable, ErrorKind::Corrupt] {
+            let error = Error::new(kind, "cannot read /secret/path")
+                .with("path", "/secret/path")
+                .caused_by(std::io::Error::other("x"));
+            let shown = format!("{:?}", status(error.caused_by(std::io::Error::other(cause.to_string()))));
+            assert!(!shown.contains("secret"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn only_defects_are_internal() {
+        let internal = ErrorKind::ALL.into_iter().filter(|kind| code(*kind) == Code::Internal);
+        assert_eq!(internal.collect::<Vec<_>>(), [ErrorKind::Internal]);
+        assert!(ErrorKind::ALL.into_iter().all(|kind| code(kind) != Code::Unknown));
+    }
+}

@@ -1,0 +1,342 @@
+//! Who may do what: each method by each kind of caller.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::pin::Pin;
+
+use gitsync_core::model::{OrganisationId, RepositoryId, TaskId};
+use gitsync_core::store::RepositoryPatch;
+use gitsync_grpc::proto::*;
+use prost_reflect::DescriptorPool;
+use tonic::{Code, Response, Status};
+
+use crate::support::{Client, World, entry};
+
+/// What a method needs.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Need {
+    /// Only a token: it shows what the token may see.
+    Token,
+    Reader,
+    Writer,
+    Admin,
+    ReaderEverywhere,
+    AdminEverywhere,
+}
+
+/// What is there: an organisation, a repository in it, and a task of that.
+#[derive(Clone, Copy)]
+struct Ids {
+    organisation: OrganisationId,
+    repository: RepositoryId,
+    task: TaskId,
+}
+
+type Answer<'a> = Pin<Box<dyn Future<Output = Result<String, Status>> + Send + 'a>>;
+type Call = for<'a> fn(&'a mut Client, Ids) -> Answer<'a>;
+
+async fn shown<T: Debug>(answer: impl Future<Output = Result<Response<T>, Status>>) -> Result<String, Status> {
+    Ok(format!("{:?}", answer.await?.into_inner()))
+}
+
+/// A method with a request about what is there.
+macro_rules! call {
+    ($method:ident, $request:ident { $($field:ident: $value:expr),* }) => {
+        |client, ids| {
+            let _ = ids;
+            #[allow(clippy::needless_update, reason = "some requests have no more fields")]
+            let request = $request { $($field: ($value)(ids)),*, ..$request::default() };
+            Box::pin(shown(client.$method(request)))
+        }
+    };
+    ($method:ident, $request:ident) => {
+        |client, _| Box::pin(shown(client.$method($request::default())))
+    };
+}
+
+const METHODS: &[(&str, Need, Call)] = &[
+    (
+        "CreateRepository",
+        Need::Writer,
+        call!(
+            create_repository,
+            CreateRepositoryRequest { organisation_id: |ids: Ids| ids.organisation.0, name: |_| "another".to_owned() }
+        ),
+    ),
+    (
+        "MigrateRepository",
+        Need::Writer,
+        call!(
+            migrate_repository,
+            MigrateRepositoryRequest { repository_id: |ids: Ids| ids.repository.0, force: |_| true }
+        ),
+    ),
+    (
+        "SyncRepository",
+        Need::Writer,
+        call!(sync_repository, SyncRepositoryRequest { repository_id: |ids: Ids| ids.repository.0 }),
+    ),
+    (
+        "CreateOrganisation",
+        Need::AdminEverywhere,
+        call!(create_organisation, CreateOrganisationRequest { slug: |_| "new".to_owned() }),
+    ),
+    (
+        "GetOrganisation",
+        Need::Reader,
+        call!(get_organisation, GetOrganisationRequest { organisation_id: |ids: Ids| ids.organisation.0 }),
+    ),
+    ("ListOrganisations", Need::Token, call!(list_organisations, ListOrganisationsRequest)),
+    (
+        "GetRepository",
+        Need::Reader,
+        call!(get_repository, GetRepositoryRequest { repository_id: |ids: Ids| ids.repository.0 }),
+    ),
+    ("ListRepositories", Need::Token, call!(list_repositories, ListRepositoriesRequest)),
+    (
+        "UpdateRepository",
+        Need::Writer,
+        call!(
+            update_repository,
+            UpdateRepositoryRequest {
+                repository_id: |ids: Ids| ids.repository.0,
+                repository: |_| Some(Repository::default()),
+                update_mask: |_| Some(prost_types::FieldMask { paths: vec!["description".to_owned()] })
+            }
+        ),
+    ),
+    (
+        "ArchiveRepository",
+        Need::Writer,
+        call!(archive_repository, ArchiveRepositoryRequest { repository_id: |ids: Ids| ids.repository.0 }),
+    ),
+    (
+        "UnarchiveRepository",
+        Need::Writer,
+        call!(unarchive_repository, UnarchiveRepositoryRequest { repository_id: |ids: Ids| ids.repository.0 }),
+    ),
+    (
+        "DeleteRepository",
+        Need::Admin,
+        call!(delete_repository, DeleteRepositoryRequest { repository_id: |ids: Ids| ids.repository.0 }),
+    ),
+    (
+        "ListBranches",
+        Need::Reader,
+        call!(list_branches, ListBranchesRequest { repository_id: |ids: Ids| ids.repository.0 }),
+    ),
+    (
+        "ListCommits",
+        Need::Reader,
+        call!(list_commits, ListCommitsRequest { repository_id: |ids: Ids| ids.repository.0 }),
+    ),
+    (
+        "ListRefUpdates",
+        Need::Reader,
+        call!(list_ref_updates, ListRefUpdatesRequest { repository_id: |ids: Ids| ids.repository.0 }),
+    ),
+    (
+        "GetSyncTask",
+        Need::Reader,
+        call!(get_sync_task, GetSyncTaskRequest { task_id: |ids: Ids| ids.task.to_string() }),
+    ),
+    (
+        "ListSyncTasks",
+        Need::Reader,
+        call!(list_sync_tasks, ListSyncTasksRequest { repository_id: |ids: Ids| ids.repository.0 }),
+    ),
+    ("ListSyncTasks", Need::ReaderEverywhere, call!(list_sync_tasks, ListSyncTasksRequest)),
+    ("WatchSyncTask", Need::Reader, |client, ids| {
+        Box::pin(async move {
+            let request = WatchSyncTaskRequest { task_id: ids.task.to_string() };
+            let first = client.watch_sync_task(request).await?.into_inner().message().await?;
+            Ok(format!("{first:?}"))
+        })
+    }),
+    (
+        "CancelSyncTask",
+        Need::Writer,
+        call!(cancel_sync_task, CancelSyncTaskRequest { task_id: |ids: Ids| ids.task.to_string() }),
+    ),
+    (
+        "RetrySyncTask",
+        Need::Writer,
+        call!(retry_sync_task, RetrySyncTaskRequest { task_id: |ids: Ids| ids.task.to_string() }),
+    ),
+    ("GetQueueStats", Need::ReaderEverywhere, call!(get_queue_stats, GetQueueStatsRequest)),
+];
+
+fn tokens() -> String {
+    [
+        entry("reader", "acme = \"reader\"", ""),
+        entry("writer", "acme = \"writer\"", ""),
+        entry("admin", "acme = \"admin\"", ""),
+        entry("foreign", "other = \"admin\"", ""),
+        entry("everywhere", "\"*\" = \"admin\"", ""),
+        entry("expired", "\"*\" = \"admin\"", "expires_at = \"2020-01-01T00:00:00Z\""),
+    ]
+    .concat()
+}
+
+const CALLERS: &[Option<&str>] = &[
+    None,
+    Some("Basic token-admin"),
+    Some("Bearer token-nobody"),
+    Some("Bearer token-expired"),
+    Some("Bearer token-foreign"),
+    Some("Bearer token-reader"),
+    Some("Bearer token-writer"),
+    Some("Bearer token-admin"),
+    Some("Bearer token-everywhere"),
+];
+
+fn expected(caller: Option<&str>, need: Need) -> Code {
+    let name = caller.and_then(|text| text.strip_prefix("Bearer token-"));
+    let is_everywhere_method = need >= Need::ReaderEverywhere;
+    let role = match name {
+        Some("everywhere") => return Code::Ok,
+        Some("reader") => Need::Reader,
+        Some("writer") => Need::Writer,
+        Some("admin") => Need::Admin,
+        Some("foreign") if need == Need::Token => return Code::Ok,
+        Some("foreign") if is_everywhere_method => return Code::PermissionDenied,
+        Some("foreign") => return Code::NotFound,
+        _ => return Code::Unauthenticated,
+    };
+    if !is_everywhere_method && role >= need { Code::Ok } else { Code::PermissionDenied }
+}
+
+/// Puts things where the method can work on them.
+async fn prepare(world: &World, method: &str) -> Ids {
+    let organisation = world.organisation("acme").await;
+    world.organisation("other").await;
+    let (repository, first) = world.mirror(organisation, "classified").await;
+    let patch = RepositoryPatch { description: Some("classified".to_owned()), ..RepositoryPatch::default() };
+    let version = world.gitsync.repository(repository).await.unwrap().version;
+    world.gitsync.update_repository(repository, version, &patch).await.unwrap();
+    let task = match method {
+        "CancelSyncTask" | "RetrySyncTask" => world.gitsync.sync(repository).await.unwrap().id,
+        _ => first,
+    };
+    if method == "RetrySyncTask" {
+        world.work().await;
+    }
+    if method == "UnarchiveRepository" {
+        world.gitsync.archive_repository(repository).await.unwrap();
+    }
+    Ids { organisation, repository, task }
+}
+
+#[tokio::test]
+async fn each_method_keeps_to_its_role() {
+    for (method, need, call) in METHODS {
+        for caller in CALLERS {
+            let world = World::guarded(&tokens(), false).await;
+            let ids = prepare(&world, method).await;
+            let answer = call(&mut world.client(*caller).await, ids).await;
+            let code = answer.as_ref().map_or_else(Status::code, |_| Code::Ok);
+            assert_eq!(code, expected(*caller, *need), "{method} by {caller:?}: {answer:?}");
+            if !matches!(
+                caller,
+                Some("Bearer token-reader" | "Bearer token-writer" | "Bearer token-admin" | "Bearer token-everywhere")
+            ) {
+                let shown = format!("{answer:?}");
+                assert!(!shown.contains("classified") && !shown.contains("acme"), "{method} tells {caller:?}: {shown}");
+            }
+        }
+    }
+}
+
+#[test]
+fn no_method_is_left_out() {
+    let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap();
+    let service = pool.get_service_by_name("gitsync.v1.GitRepositoryService").unwrap();
+    for method in service.methods() {
+        assert!(METHODS.iter().any(|(name, ..)| *name == method.name()), "{} is not tested", method.name());
+    }
+}
+
+#[tokio::test]
+async fn what_is_foreign_looks_like_what_is_not_there() {
+    let world = World::guarded(&tokens(), false).await;
+    let ids = prepare(&world, "").await;
+    let mut client = world.client(Some("Bearer token-foreign")).await;
+    let mut get = async |request: GetRepositoryRequest, id: &str| {
+        let status = client.get_repository(request).await.unwrap_err();
+        (status.code(), status.message().replace(id, "ID"))
+    };
+    let by_id = |id: i32| GetRepositoryRequest { repository_id: id, ..GetRepositoryRequest::default() };
+    let foreign = ids.repository.0.to_string();
+    assert_eq!(get(by_id(ids.repository.0), &foreign).await, get(by_id(4711), "4711").await);
+    let by_name = |organisation: &str, name: &str| GetRepositoryRequest {
+        organisation_slug: organisation.to_owned(),
+        name: name.to_owned(),
+        ..GetRepositoryRequest::default()
+    };
+    let missing = get(by_name("nobody", "nothing"), "nobody/nothing").await;
+    assert_eq!(get(by_name("acme", "classified"), "acme/classified").await, missing);
+    assert_eq!(get(by_name("acme", "nothing"), "acme/nothing").await, missing);
+}
+
+#[tokio::test]
+async fn public_repositories_are_read_without_a_token_where_the_server_says_so() {
+    for public_reads in [false, true] {
+        let world = World::guarded(&tokens(), public_reads).await;
+        let ids = prepare(&world, "").await;
+        let (hidden, _) = world.mirror(ids.organisation, "hidden").await;
+        let version = world.gitsync.repository(ids.repository).await.unwrap().version;
+        let patch = RepositoryPatch { is_public: Some(true), ..RepositoryPatch::default() };
+        world.gitsync.update_repository(ids.repository, version, &patch).await.unwrap();
+        for caller in [None, Some("Bearer token-foreign")] {
+            let mut client = world.client(caller).await;
+            let refused = if caller.is_none() { Code::Unauthenticated } else { Code::NotFound };
+            for (method, need, call) in METHODS {
+                if *need != Need::Reader
+                    || matches!(*method, "GetOrganisation" | "GetSyncTask" | "ListSyncTasks" | "WatchSyncTask")
+                {
+                    continue;
+                }
+                let code = call(&mut client, ids).await.map_or_else(|status| status.code(), |_| Code::Ok);
+                assert_eq!(code, if public_reads { Code::Ok } else { refused }, "{method} by {caller:?}");
+                let code = call(&mut client, Ids { repository: hidden, ..ids }).await.unwrap_err().code();
+                assert_eq!(code, if public_reads { Code::NotFound } else { refused }, "{method} by {caller:?}");
+            }
+            let request = SyncRepositoryRequest { repository_id: ids.repository.0, ..SyncRepositoryRequest::default() };
+            assert_eq!(client.sync_repository(request).await.unwrap_err().code(), refused);
+        }
+        if public_reads {
+            let listed = world.client(None).await.list_repositories(ListRepositoriesRequest::default()).await.unwrap();
+            let names: Vec<_> = listed.into_inner().repositories.into_iter().map(|found| found.name).collect();
+            assert_eq!(names, ["classified"]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_owner_is_whom_the_token_names_and_a_deletion_is_asked_for_again_by_an_admin_only() {
+    let world = World::guarded(&tokens(), false).await;
+    let ids = prepare(&world, "").await;
+    let mut writer = world.client(Some("Bearer token-writer")).await;
+    let request = CreateRepositoryRequest {
+        organisation_id: ids.organisation.0,
+        name: "mine".to_owned(),
+        ..CreateRepositoryRequest::default()
+    };
+    let created = writer.create_repository(request).await.unwrap().into_inner();
+    assert_eq!(created.repository.unwrap().owner, "writer");
+
+    let mut admin = world.client(Some("Bearer token-admin")).await;
+    let request = DeleteRepositoryRequest { repository_id: ids.repository.0 };
+    let task_id = admin.delete_repository(request).await.unwrap().into_inner().task_id;
+    let retry = RetrySyncTaskRequest { task_id: task_id.clone() };
+    assert_eq!(writer.retry_sync_task(retry).await.unwrap_err().code(), Code::PermissionDenied);
+    // Whoever saw the task before sees how it ended.
+    world.work().await;
+    let mut foreign = world.client(Some("Bearer token-foreign")).await;
+    let get = GetSyncTaskRequest { task_id };
+    assert_eq!(writer.get_sync_task(get.clone()).await.unwrap().into_inner().status, "completed");
+    assert_eq!(foreign.get_sync_task(get).await.unwrap_err().code(), Code::NotFound);
+}

@@ -1,0 +1,147 @@
+//! A served engine in memory, with scripted upstreams.
+#![allow(dead_code, clippy::unwrap_used, reason = "each test uses its part, and a test fails by panicking")]
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use gitsync_core::engine::CreateRepository;
+use gitsync_core::memory::{MemoryQueue, MemoryStore, ScriptedBackend};
+use gitsync_core::model::{OrganisationId, RepositoryId, TaskId};
+use gitsync_core::queue::QueueLimits;
+use gitsync_core::source::SourceUrl;
+use gitsync_core::transport::{CallLimits, Connection, HttpRequest, HttpResponse, Service as GitService, Transport};
+use gitsync_core::{Cancellation, Error, ErrorKind, GitSync, Result, SystemClock};
+use gitsync_grpc::Service;
+use gitsync_grpc::access::{Authorizer, OpenAccess, TokensFile, hash_token};
+use gitsync_grpc::proto::git_repository_service_client::GitRepositoryServiceClient;
+use gitsync_grpc::server::{Server, ServerOptions};
+use tempfile::TempDir;
+use tonic::metadata::MetadataValue;
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
+use tonic::{Request, Status};
+
+pub(crate) type Client = GitRepositoryServiceClient<InterceptedService<Channel, Bearer>>;
+
+/// Adds an `authorization` to each request.
+#[derive(Clone)]
+pub(crate) struct Bearer(Option<String>);
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(text) = &self.0 {
+            request.metadata_mut().insert("authorization", MetadataValue::try_from(text.as_str()).unwrap());
+        }
+        Ok(request)
+    }
+}
+
+/// A way out that leads nowhere: scripted upstreams need none.
+#[derive(Debug)]
+struct Offline;
+
+impl Transport for Offline {
+    fn http(&self, _: HttpRequest<'_>, _: &CallLimits) -> Result<HttpResponse> {
+        Err(Error::new(ErrorKind::SourceUnreachable, "there is no network"))
+    }
+
+    fn connect(&self, _: &SourceUrl, _: GitService, _: u8, _: &CallLimits) -> Result<Connection> {
+        Err(Error::new(ErrorKind::SourceUnreachable, "there is no network"))
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) dir: TempDir,
+    pub(crate) gitsync: GitSync,
+    pub(crate) backend: ScriptedBackend,
+    pub(crate) address: SocketAddr,
+    pub(crate) stop: Cancellation,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl World {
+    /// Serves everybody.
+    pub(crate) async fn open() -> Self {
+        World::with(|_| Arc::new(OpenAccess)).await
+    }
+
+    /// Serves those who show a token of a file with this content.
+    pub(crate) async fn guarded(tokens: &str, public_reads: bool) -> Self {
+        World::with(|dir| {
+            let file = dir.join("tokens.toml");
+            std::fs::write(&file, tokens).unwrap();
+            Arc::new(TokensFile::open(file).unwrap().public_reads(public_reads))
+        })
+        .await
+    }
+
+    async fn with(authorizer: impl FnOnce(&Path) -> Arc<dyn Authorizer>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let backend = ScriptedBackend::new();
+        let gitsync = GitSync::builder()
+            .store(Arc::new(MemoryStore::new(Arc::new(SystemClock))))
+            .queue(Arc::new(MemoryQueue::new(Arc::new(SystemClock), QueueLimits::default())))
+            .backend(Arc::new(backend.clone()))
+            .transport(Arc::new(Offline))
+            .repos_dir(dir.path().join("repos"))
+            .build()
+            .unwrap();
+        let service = Service::new(gitsync.clone(), authorizer(dir.path()));
+        let server = Server::bind(service, ([127, 0, 0, 1], 0).into(), ServerOptions::default()).await.unwrap();
+        let (address, stop) = (server.address(), Cancellation::new());
+        let stopped = stop.clone();
+        tokio::spawn(server.serve(async move { stopped.cancelled().await }));
+        World { dir, gitsync, backend, address, stop }
+    }
+
+    pub(crate) async fn channel(&self) -> Channel {
+        Channel::from_shared(format!("http://{}", self.address)).unwrap().connect().await.unwrap()
+    }
+
+    /// Connects with this `authorization`.
+    pub(crate) async fn client(&self, authorization: Option<&str>) -> Client {
+        let bearer = Bearer(authorization.map(str::to_owned));
+        GitRepositoryServiceClient::with_interceptor(self.channel().await, bearer)
+    }
+
+    /// Makes an upstream with a line of commits on `main`.
+    pub(crate) fn upstream(&self, commits: usize) -> SourceUrl {
+        let source = SourceUrl::parse("https://example.com/upstream.git").unwrap().url;
+        let mut parents = Vec::new();
+        for number in 0..commits {
+            parents = vec![self.backend.commit(&parents, &format!("commit {number}"))];
+        }
+        self.backend.set_ref(&source, "refs/heads/main", parents.first().copied()).unwrap();
+        source
+    }
+
+    pub(crate) async fn organisation(&self, slug: &str) -> OrganisationId {
+        self.gitsync.create_organisation(&slug.parse().unwrap(), slug).await.unwrap().id
+    }
+
+    /// Creates a mirror of the upstream and clones it.
+    pub(crate) async fn mirror(&self, organisation: OrganisationId, name: &str) -> (RepositoryId, TaskId) {
+        let source = Some(self.upstream(3));
+        let wish = CreateRepository { name: name.to_owned(), source, ..CreateRepository::default() };
+        let (repository, task) = self.gitsync.create_repository(organisation, wish).await.unwrap();
+        self.work().await;
+        (repository.id, task.id)
+    }
+
+    pub(crate) async fn work(&self) {
+        self.gitsync.worker().run_until_idle().await.unwrap();
+    }
+}
+
+/// Writes an entry of a tokens file. The token is `token-NAME`.
+pub(crate) fn entry(name: &str, roles: &str, more: &str) -> String {
+    let hash = hash_token(&format!("token-{name}"));
+    format!("[[tokens]]\nname = \"{name}\"\nsha256 = \"{hash}\"\nroles = {{ {roles} }}\n{more}\n")
+}
