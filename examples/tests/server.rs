@@ -1,0 +1,245 @@
+//! The examples `server` and `client`: processes that are killed, told to end, cancelled and lied to.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use gitsync_core::testing::http_server::{Behaviour, Endpoint};
+use gitsync_core::testing::{Git, SmartHttpServer, Upstream};
+use serde_json::Value;
+
+use crate::support::{example, printed};
+
+/// A server process, killed when it is dropped.
+struct Server {
+    process: Child,
+    url: String,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
+impl Server {
+    fn start(data: &Path, more: &[&str]) -> Self {
+        let mut command = example("server", data);
+        command.args(["--listen-addr", "127.0.0.1:0", "--allowed-schemes", "http", "--allow-private-networks"]);
+        command.args(["--lease", "1", "--drain", "1"]).args(more).env("RUST_LOG", "warn");
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.trim().strip_prefix("listening on ").expect("it says where it listens").to_owned();
+        Server { process, url }
+    }
+
+    /// Tells it to end, and returns whether it ended well.
+    fn terminate(&mut self) -> bool {
+        let status = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status().unwrap();
+        assert!(status.success());
+        self.process.wait().unwrap().success()
+    }
+
+    fn client(&self, arguments: &[&str]) -> Command {
+        let mut command = example("client", &std::env::temp_dir());
+        command.args(["--server", &self.url]).args(arguments);
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.client(arguments).output().unwrap()
+    }
+
+    /// Returns what the client prints as JSON, one value in each line.
+    fn json(&self, arguments: &[&str]) -> Vec<Value> {
+        let text = printed(&self.client(arguments).arg("--json").output().unwrap());
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Waits for a task and returns how it ended.
+    fn wait(&self, task: &str) -> Value {
+        let output = self.client(&["watch", task, "--json"]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        serde_json::from_str(text.lines().last().expect("the server says something of the task")).unwrap()
+    }
+}
+
+/// Waits until a command of a transfer has come in.
+fn await_transfer(upstream: &SmartHttpServer) {
+    while !upstream.take_requests().iter().any(|request| request.endpoint == Endpoint::Command) {
+        std::thread::yield_now();
+    }
+}
+
+fn leftovers(data: &Path) -> usize {
+    let storage = data.join("gitsync-data/repos/.gitsync");
+    let in_directory = |name| fs::read_dir(storage.join(name)).map_or(0, Iterator::count);
+    ["tmp", "trash", "journal"].into_iter().map(in_directory).sum()
+}
+
+fn check(server: &Server, data: &Path, upstream: &Upstream) {
+    let git = Git::at(data.join("gitsync-data/repos/acme/mirror"));
+    let mirrored: Vec<_> = git.refs().into_iter().filter(|(name, _)| !name.starts_with(b"refs/gitsync/")).collect();
+    assert_eq!(mirrored, upstream.git().refs());
+    git.assert_sound();
+    let shown = &server.json(&["show", "acme/mirror"])[0];
+    assert_eq!(shown["status"], "active");
+    let count = upstream.git().run(&["rev-list", "--count", "--branches", "--tags"]);
+    assert_eq!(shown["total_commits"].to_string(), count);
+    assert_eq!(shown["last_commit_hash"], upstream.git().run(&["rev-parse", "HEAD"]));
+}
+
+#[test]
+fn a_new_user_mirrors_through_the_service() {
+    let upstream = Upstream::new();
+    upstream.history("main", 30);
+    let source = SmartHttpServer::start(upstream.root());
+    let data = tempfile::tempdir().unwrap();
+    let mut server = Server::start(data.path(), &[]);
+    let text = printed(&server.run(&["create", "acme/mirror", &source.source("upstream.git").to_string()]));
+    assert!(text.contains("migrate completed, 30 new commits"), "{text}");
+    check(&server, data.path(), &upstream);
+
+    upstream.commit("main");
+    let text = printed(&server.run(&["sync", "acme/mirror"]));
+    assert!(text.contains("sync completed, 1 new commits"), "{text}");
+    check(&server, data.path(), &upstream);
+    assert_eq!(server.json(&["commits", "acme/mirror", "--branch", "main", "--limit", "7"]).len(), 7);
+    assert_eq!(server.json(&["branches", "acme/mirror"])[0]["is_default"], true);
+    assert_eq!(server.json(&["updates", "acme/mirror"])[0]["kind"], "fast_forward");
+    assert_eq!(server.json(&["tasks", "acme/mirror"]).len(), 2);
+
+    let output = server.run(&["create", "acme/mirror"]);
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("kind: already_exists"), "{output:?}");
+    assert!(server.terminate(), "it ends well when it is told to end");
+}
+
+#[test]
+fn a_killed_server_finishes_what_it_began() {
+    let upstream = Upstream::new();
+    upstream.history("main", 200);
+    let source = SmartHttpServer::start(upstream.root());
+    let data = tempfile::tempdir().unwrap();
+    source.answer(Endpoint::Command, Behaviour::StallAfter(2_000));
+    let server = Server::start(data.path(), &[]);
+    let url = source.source("upstream.git").to_string();
+    let task = server.json(&["create", "acme/mirror", &url, "--no-wait"])[0]["task_id"].as_str().unwrap().to_owned();
+    await_transfer(&source);
+    drop(server);
+
+    source.answer(Endpoint::Command, Behaviour::Serve);
+    let server = Server::start(data.path(), &[]);
+    assert_eq!(server.wait(&task)["status"], "completed");
+    check(&server, data.path(), &upstream);
+    assert_eq!(leftovers(data.path()), 0);
+}
+
+#[test]
+fn a_cancelled_clone_leaves_nothing_and_can_be_made_again() {
+    let upstream = Upstream::new();
+    upstream.history("main", 200);
+    let source = SmartHttpServer::start(upstream.root());
+    let data = tempfile::tempdir().unwrap();
+    source.answer(Endpoint::Command, Behaviour::StallAfter(2_000));
+    let server = Server::start(data.path(), &[]);
+    let url = source.source("upstream.git").to_string();
+    let task = server.json(&["create", "acme/mirror", &url, "--no-wait"])[0]["task_id"].as_str().unwrap().to_owned();
+    await_transfer(&source);
+    printed(&server.run(&["cancel", &task]));
+    assert_eq!(server.wait(&task)["status"], "cancelled");
+    assert_eq!(server.json(&["show", "acme/mirror"])[0]["error_kind"], "cancelled");
+    assert_eq!(leftovers(data.path()), 0);
+    assert!(!data.path().join("gitsync-data/repos/acme/mirror").exists());
+
+    source.answer(Endpoint::Command, Behaviour::Serve);
+    printed(&server.run(&["migrate", "acme/mirror"]));
+    check(&server, data.path(), &upstream);
+}
+
+#[test]
+fn a_deletion_during_a_sync_leaves_nothing_even_if_the_server_is_killed() {
+    for kill in [false, true] {
+        let upstream = Upstream::new();
+        upstream.history("main", 200);
+        let source = SmartHttpServer::start(upstream.root());
+        let data = tempfile::tempdir().unwrap();
+        let mut server = Server::start(data.path(), &[]);
+        printed(&server.run(&["create", "acme/mirror", &source.source("upstream.git").to_string()]));
+        upstream.history("main", 200);
+        source.take_requests();
+        source.answer(Endpoint::Command, Behaviour::StallAfter(2_000));
+        printed(&server.run(&["sync", "acme/mirror", "--no-wait"]));
+        await_transfer(&source);
+        let task = server.json(&["delete", "acme/mirror", "--no-wait"])[0]["task_id"].as_str().unwrap().to_owned();
+        if kill {
+            server = {
+                drop(server);
+                Server::start(data.path(), &[])
+            };
+        }
+        assert_eq!(server.wait(&task)["status"], "completed");
+        assert_eq!(leftovers(data.path()), 0);
+        assert!(!data.path().join("gitsync-data/repos/acme/mirror").exists());
+        assert!(server.json(&["list"]).is_empty());
+        assert!(String::from_utf8_lossy(&server.run(&["show", "acme/mirror"]).stderr).contains("not_found"));
+    }
+}
+
+#[test]
+fn without_tokens_only_the_loopback_is_served_and_with_them_only_who_has_one() {
+    let data = tempfile::tempdir().unwrap();
+    let output = example("server", data.path()).args(["--listen-addr", "0.0.0.0:0"]).output().unwrap();
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("loopback"), "{output:?}");
+
+    let output = printed(&example("client", data.path()).args(["token", "me", "--role", "*=admin"]).output().unwrap());
+    let (token, entry) = output.split_once('\n').unwrap();
+    fs::write(data.path().join("tokens.toml"), entry).unwrap();
+    let server = Server::start(data.path(), &["--tokens-file", "tokens.toml"]);
+    let refused = server.run(&["list"]);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("kind: unauthenticated"), "{refused:?}");
+    printed(&server.client(&["create", "acme/empty"]).env("GITSYNC_TOKEN", token).output().unwrap());
+    let shown = server.client(&["show", "acme/empty", "--json"]).env("GITSYNC_TOKEN", token).output().unwrap();
+    let shown: Value = serde_json::from_str(&printed(&shown)).unwrap();
+    assert_eq!((&shown["owner"], &shown["status"]), (&Value::from("me"), &Value::from("active")));
+}
+
+#[test]
+fn the_help_lists_all_settings() {
+    let mut help = String::new();
+    let mut process = example("server", &std::env::temp_dir()).arg("--help").stdout(Stdio::piped()).spawn().unwrap();
+    process.stdout.take().unwrap().read_to_string(&mut help).unwrap();
+    assert!(process.wait().unwrap().success());
+    for setting in [
+        "GITSYNC_LISTEN_ADDR",
+        "GIT_REPOS_DIR",
+        "DATABASE_URL",
+        "GITSYNC_GIT_BACKEND",
+        "GITSYNC_ROLES",
+        "GITSYNC_WORKERS",
+        "GITSYNC_STORAGES",
+        "GITSYNC_TASK_TIME_LIMIT",
+        "GITSYNC_RETRY_DELAYS",
+        "GITSYNC_SYNC_INTERVAL_MIN",
+        "GITSYNC_SYNC_INTERVAL_MAX",
+        "GITSYNC_HOST_CONCURRENCY",
+        "GITSYNC_ALLOWED_SCHEMES",
+        "GITSYNC_ALLOW_PRIVATE_NETWORKS",
+        "GITSYNC_ALLOWED_HOSTS",
+        "GITSYNC_DENIED_HOSTS",
+        "GITSYNC_FILE_ROOTS",
+        "GITSYNC_TOKENS_FILE",
+        "GITSYNC_TLS_CERT",
+        "GITSYNC_TLS_KEY",
+        "GITSYNC_METRICS_ADDR",
+    ] {
+        assert!(help.contains(&format!("[env: {setting}=")), "{setting}");
+    }
+}
