@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
+use tracing::Span;
 
 use super::batch::{BatchLimits, CommitSink};
 use super::commits;
@@ -139,9 +140,10 @@ fn spawn<T: Send + 'static>(
     ticket: Ticket,
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> JoinHandle<Result<T>> {
+    let span = Span::current();
     spawn_blocking(move || {
         let _ticket = ticket;
-        work()
+        span.in_scope(work)
     })
 }
 

@@ -61,7 +61,8 @@ impl Parts {
 
 /// Runs file work on a thread that may block.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work)
+    let span = tracing::Span::current();
+    tokio::task::spawn_blocking(move || span.in_scope(work))
         .await
         .map_err(|error| Error::new(ErrorKind::Internal, "file work ended abnormally").caused_by(error))?
 }

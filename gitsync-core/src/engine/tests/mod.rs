@@ -6,6 +6,7 @@ mod faults;
 mod heartbeats;
 mod hooks;
 mod lifecycle;
+mod logs;
 mod outrun;
 mod retries;
 mod schedule;

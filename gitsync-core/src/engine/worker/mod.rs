@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tracing::{debug, info, warn};
+use tracing::{Instrument, debug, info, info_span, warn};
 
 use self::leases::{Ending, Leases, LiveJob};
 use self::verdict::{Verdict, verdict};
@@ -179,14 +179,18 @@ impl JobRun {
         if lane(&started.repository, &started.task) != claimed.lane {
             return self.change_lanes(claimed, &started).await;
         }
-        info!(
-            task = %lease.id, repository = %started.repository.id, kind = started.task.kind.as_str(),
-            attempt = claimed.attempt, "task started"
+        let span = info_span!(
+            "attempt", task = %lease.id, repository = %started.repository.id, kind = started.task.kind.as_str(),
+            attempt = claimed.attempt
         );
-        // A deletion has been promised: it is tried for ever.
-        let gives_up = claimed.exhausted && started.task.kind != TaskKind::Delete;
-        let result = if gives_up { Err(exhausted(&started)) } else { self.attempt(started.clone()).await };
-        self.conclude(claimed, &started, result).await
+        let attempt = async {
+            info!("task started");
+            // A deletion has been promised: it is tried for ever.
+            let gives_up = claimed.exhausted && started.task.kind != TaskKind::Delete;
+            let result = if gives_up { Err(exhausted(&started)) } else { self.attempt(started.clone()).await };
+            self.conclude(claimed, &started, result).await
+        };
+        attempt.instrument(span).await
     }
 
     async fn not_started(&self, claimed: &ClaimedJob, error: &Error) -> Option<JobOutcome> {
@@ -275,7 +279,7 @@ impl JobRun {
                 )
             }
             Err(error) => {
-                warn!(%error, task = %claimed.lease.id, kind = %error.kind(), "the attempt failed");
+                warn!(%error, error_kind = %error.kind(), "the attempt failed");
                 let error = self.live.explain(error);
                 let attempt = if claimed.exhausted { u32::MAX } else { claimed.attempt };
                 (verdict(started, &error, self.live.ending(), attempt, options, now)?, None)
@@ -285,14 +289,14 @@ impl JobRun {
         self.parts.steps.reached("done").await;
         match self.parts.store.finish_task(work, &verdict.task, recording.as_ref(), verdict.next_sync_at).await {
             Ok(task) => {
-                info!(task = %task.id, status = %task.status, commits = task.commits_synced, "task ended");
+                info!(status = %task.status, commits = task.commits_synced, "task ended");
                 self.parts.steps.reached("finished").await;
                 // A task that was asked to stop has ended, even if the verdict was to try again.
                 Some(if task.status.is_terminal() { JobOutcome::Done } else { verdict.job })
             }
             Err(error) if matches!(error.kind(), ErrorKind::LeaseLost | ErrorKind::NotFound) => None,
             Err(error) => {
-                warn!(%error, task = %claimed.lease.id, "cannot write the end of the task");
+                warn!(%error, "cannot write the end of the task");
                 // The next attempt finds the task running and does it again; an attempt is spent, so that ends.
                 let at = now.after(STOP_GRACE);
                 Some(JobOutcome::Retry { at, spent: true, block_host_until: None })
