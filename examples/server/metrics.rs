@@ -13,7 +13,9 @@ const SAMPLE_EVERY: Duration = Duration::from_secs(10);
 
 /// Serves what is measured at an address.
 pub(crate) fn serve(address: SocketAddr) -> Result<()> {
-    PrometheusBuilder::new().with_http_listener(address).install().context("cannot serve metrics")
+    PrometheusBuilder::new().with_http_listener(address).install().context("cannot serve metrics")?;
+    gitsync_core::engine::metrics::describe();
+    Ok(())
 }
 
 /// Counts the queue from time to time.

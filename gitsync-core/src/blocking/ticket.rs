@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::cancel::Cancellation;
+use crate::engine::metrics;
 
 const RUNNING: u8 = 0;
 const ENDED: u8 = 1;
@@ -23,6 +24,7 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         if self.state.swap(ENDED, Ordering::AcqRel) == ABANDONED {
             self.abandoned.fetch_sub(1, Ordering::AcqRel);
+            metrics::abandoned_thread_ended();
         }
     }
 }
@@ -60,6 +62,8 @@ impl Drop for Waiting {
         self.abandoned.fetch_add(1, Ordering::AcqRel);
         if self.state.compare_exchange(RUNNING, ABANDONED, Ordering::AcqRel, Ordering::Acquire).is_err() {
             self.abandoned.fetch_sub(1, Ordering::AcqRel);
+        } else {
+            metrics::thread_abandoned();
         }
     }
 }

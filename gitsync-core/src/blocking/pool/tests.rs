@@ -3,7 +3,10 @@ use std::task::Poll;
 use std::thread;
 use std::time::Instant;
 
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+
 use super::*;
+use crate::engine::metrics::THREADS_ABANDONED;
 use crate::model::{Commit, ObjectId};
 
 fn limits(within: Duration) -> CallLimits {
@@ -72,6 +75,8 @@ async fn work_that_listens_ends_with_the_error_of_what_ended_it() {
 
 #[tokio::test]
 async fn work_that_does_not_listen_is_abandoned_and_keeps_its_place() {
+    let recorder = DebuggingRecorder::new();
+    let _guard = ::metrics::set_default_local_recorder(&recorder);
     let pool = BlockingPool::new(1).with_grace(Duration::from_millis(20));
     let (release, released) = mpsc::channel::<()>();
     let deaf = move |_: &CallLimits| {
@@ -83,6 +88,10 @@ async fn work_that_does_not_listen_is_abandoned_and_keeps_its_place() {
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(begun.elapsed() < Duration::from_secs(5));
     assert_eq!(pool.abandoned(), 1);
+    let measured = recorder.snapshotter().snapshot().into_vec();
+    let measured: Vec<_> =
+        measured.into_iter().map(|(key, _, _, value)| (key.key().name().to_owned(), value)).collect();
+    assert_eq!(measured, [(THREADS_ABANDONED.to_owned(), DebugValue::Gauge(1.0.into()))]);
     let error = pool.run_within(&limits(Duration::from_millis(20)), |_| Ok(())).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout, "there is no place");
     release.send(()).unwrap();

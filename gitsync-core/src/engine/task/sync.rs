@@ -8,6 +8,7 @@ use super::upstream::Upstream;
 use super::{Attempt, Done};
 use crate::backend::{AdvertisedRef, Advertisement, Durability, FetchRequest, Fetched, Head, LocalRefs, Resolved};
 use crate::engine::disk::{Manifest, write_git_config};
+use crate::engine::metrics;
 use crate::engine::parts::blocking;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ObjectId, RecordedRef};
@@ -255,7 +256,8 @@ impl Attempt {
             max_pack_bytes: self.parts.options.max_pack_bytes,
             durability,
         };
-        self.parts.backend.fetch(directory, &request, &self.context).await
+        let fetched = self.parts.backend.fetch(directory, &request, &self.context).await;
+        fetched.inspect(metrics::fetched)
     }
 
     /// Finds out which moves are fast-forwards and which old tips are still there.

@@ -7,6 +7,7 @@ mod heartbeats;
 mod hooks;
 mod lifecycle;
 mod logs;
+mod measures;
 mod outrun;
 mod retries;
 mod schedule;

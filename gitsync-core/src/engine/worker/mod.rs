@@ -4,13 +4,14 @@ mod leases;
 mod verdict;
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 use tracing::{Instrument, debug, info, info_span, warn};
 
 use self::leases::{Ending, Leases, LiveJob};
 use self::verdict::{Verdict, verdict};
+use super::metrics;
 use super::parts::Parts;
 use super::task::{Attempt, Done};
 use crate::cancel::Cancellation;
@@ -133,7 +134,8 @@ impl Worker {
 
     fn spawn(&self, jobs: &mut JoinSet<()>, claimed: ClaimedJob) {
         let live = self.leases.add(claimed.lease);
-        let run = JobRun { parts: Arc::clone(&self.parts), live, repository: OnceLock::new() };
+        let run =
+            JobRun { parts: Arc::clone(&self.parts), live, repository: OnceLock::new(), claimed_at: Instant::now() };
         jobs.spawn(async move { run.run(claimed).await });
     }
 }
@@ -144,11 +146,13 @@ struct JobRun {
     live: LiveJob,
     /// The repository as the start found it.
     repository: OnceLock<Repository>,
+    claimed_at: Instant,
 }
 
 impl JobRun {
     async fn run(&self, claimed: ClaimedJob) {
         let Some(outcome) = self.work(&claimed).await else {
+            metrics::lease_lost();
             debug!(job = %claimed.lease.id, epoch = claimed.lease.epoch, "the job was taken over by another worker");
             return;
         };
@@ -260,7 +264,10 @@ impl JobRun {
         };
         tokio::select! {
             done = attempt.run() => done,
-            () = abandoned => Err(Error::new(ErrorKind::Cancelled, "the work did not stop and was abandoned")),
+            () = abandoned => {
+                metrics::attempt_abandoned();
+                Err(Error::new(ErrorKind::Cancelled, "the work did not stop and was abandoned"))
+            }
         }
     }
 
@@ -269,7 +276,10 @@ impl JobRun {
         let now = self.parts.clock.now();
         let options = &self.parts.options;
         let (verdict, recording) = match result {
-            Ok(Done::Purged) => return Some(JobOutcome::Done),
+            Ok(Done::Purged) => {
+                metrics::purged(self.claimed_at.elapsed());
+                return Some(JobOutcome::Done);
+            }
             Ok(Done::Books(books, recording)) => {
                 let next_sync_at =
                     next_sync_at(&after(&started.repository, &books, now), options.rhythm(), fastrand::f64(), now);
@@ -290,6 +300,7 @@ impl JobRun {
         match self.parts.store.finish_task(work, &verdict.task, recording.as_ref(), verdict.next_sync_at).await {
             Ok(task) => {
                 info!(status = %task.status, commits = task.commits_synced, "task ended");
+                metrics::attempt_ended(started, &verdict.task, &task, self.claimed_at.elapsed(), now);
                 self.parts.steps.reached("finished").await;
                 // A task that was asked to stop has ended, even if the verdict was to try again.
                 Some(if task.status.is_terminal() { JobOutcome::Done } else { verdict.job })
