@@ -15,6 +15,7 @@ use gitsync_gix::GixBackend;
 use gitsync_store_sqlite::SqliteStore;
 use gitsync_transport::{NetOptions, NetTransport};
 use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
 
 use crate::fresh;
 
@@ -50,13 +51,19 @@ impl Mirrors {
     pub(crate) fn clone_all(&self, sources: &[SourceUrl]) -> Result<()> {
         self.runtime.block_on(async {
             let organisation = self.gitsync.create_organisation(&"bench".parse()?, "Bench").await?;
-            for (number, source) in sources.iter().enumerate() {
+            // Callers do not wait for each other.
+            let mut calls = JoinSet::new();
+            for (number, source) in sources.iter().cloned().enumerate() {
+                let gitsync = self.gitsync.clone();
                 let wish = CreateRepository {
                     name: format!("r{number}"),
-                    source: Some(source.clone()),
+                    source: Some(source),
                     ..CreateRepository::default()
                 };
-                self.gitsync.create_repository(organisation.id, wish).await?;
+                calls.spawn(async move { gitsync.create_repository(organisation.id, wish).await });
+            }
+            while let Some(call) = calls.join_next().await {
+                call??;
             }
             self.work(sources.len()).await
         })
