@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::manifest::git_directory;
 use super::sync::sync_directory;
+use crate::backend::Durability;
 use crate::error::Result;
 use crate::plan::{MirrorKind, RefMapping};
 use crate::source::SourceUrl;
@@ -14,14 +15,18 @@ use crate::source::SourceUrl;
 /// The file that gitsync owns, beside git's own `config`, which includes it.
 const FILE_NAME: &str = "gitsync.config";
 
-/// Writes the configuration of a repository, durably, if it is not what it should be; tells whether it was written.
+/// Writes the configuration of a repository if it is not what it should be; tells whether it was written.
 ///
 /// References in our namespace are hidden from clients, who can neither fetch nor push them; and a `git fetch --prune` by
 /// hand does what a sync does, and leaves them alone.
 ///
 /// # Errors
 /// Those of the file system.
-pub fn write_git_config(repository: &Path, upstream: Option<(&SourceUrl, &RefMapping)>) -> Result<bool> {
+pub fn write_git_config(
+    repository: &Path,
+    upstream: Option<(&SourceUrl, &RefMapping)>,
+    durability: Durability,
+) -> Result<bool> {
     let directory = git_directory(repository);
     let text = text(upstream);
     let path = directory.join(FILE_NAME);
@@ -31,15 +36,17 @@ pub fn write_git_config(repository: &Path, upstream: Option<(&SourceUrl, &RefMap
     let temporary = directory.join("gitsync.config.new");
     let mut file = fs::File::create(&temporary)?;
     file.write_all(text.as_bytes())?;
-    file.sync_all()?;
+    sync_file(&file, durability)?;
     fs::rename(&temporary, &path)?;
-    include(&directory)?;
-    sync_directory(&directory)?;
+    include(&directory, durability)?;
+    if durability == Durability::Engine {
+        sync_directory(&directory)?;
+    }
     Ok(true)
 }
 
 /// Makes git's configuration include ours, once.
-fn include(directory: &Path) -> Result<()> {
+fn include(directory: &Path, durability: Durability) -> Result<()> {
     let path = directory.join("config");
     let section = format!("[include]\n\tpath = {FILE_NAME}\n");
     if fs::read_to_string(&path).is_ok_and(|config| config.contains(&section)) {
@@ -47,7 +54,14 @@ fn include(directory: &Path) -> Result<()> {
     }
     let mut file = fs::File::options().append(true).create(true).open(&path)?;
     file.write_all(section.as_bytes())?;
-    Ok(file.sync_all()?)
+    sync_file(&file, durability)
+}
+
+fn sync_file(file: &fs::File, durability: Durability) -> Result<()> {
+    match durability {
+        Durability::Engine => Ok(file.sync_all()?),
+        Durability::Caller => Ok(()),
+    }
 }
 
 fn text(upstream: Option<(&SourceUrl, &RefMapping)>) -> String {
@@ -96,18 +110,18 @@ mod tests {
         let source = SourceUrl::parse("https://host/a%22;%23b.git").unwrap().url;
         let exclude = vec![RefPattern::new("refs/pull/*").unwrap()];
         let mapping = RefMapping { kind: MirrorKind::Mirror, exclude };
-        assert!(write_git_config(dir.path(), Some((&source, &mapping))).unwrap());
-        assert!(!write_git_config(dir.path(), Some((&source, &mapping))).unwrap());
+        assert!(write_git_config(dir.path(), Some((&source, &mapping)), Durability::Engine).unwrap());
+        assert!(!write_git_config(dir.path(), Some((&source, &mapping)), Durability::Engine).unwrap());
         assert_eq!(git(dir.path(), &["config", "remote.origin.url"]), source.to_string());
         let fetch = git(dir.path(), &["config", "--get-all", "remote.origin.fetch"]);
         assert_eq!(fetch, "+refs/*:refs/*\n^refs/gitsync/*\n^refs/pull/*");
         assert_eq!(git(dir.path(), &["config", "transfer.hideRefs"]), "refs/gitsync");
 
         let bare = RefMapping { kind: MirrorKind::Bare, exclude: Vec::new() };
-        assert!(write_git_config(dir.path(), Some((&source, &bare))).unwrap());
+        assert!(write_git_config(dir.path(), Some((&source, &bare)), Durability::Engine).unwrap());
         let fetch = git(dir.path(), &["config", "--get-all", "remote.origin.fetch"]);
         assert_eq!(fetch.lines().next(), Some("+refs/heads/*:refs/heads/*"), "the old refspec is gone");
-        assert!(write_git_config(dir.path(), None).unwrap());
+        assert!(write_git_config(dir.path(), None, Durability::Engine).unwrap());
         assert_eq!(git(dir.path(), &["config", "--get-all", "include.path"]), FILE_NAME, "it is included once");
     }
 }

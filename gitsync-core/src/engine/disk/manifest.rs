@@ -1,12 +1,11 @@
 //! The file that says whose a published directory is.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::sync::sync_directory;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{RepositoryId, TaskId};
 use crate::source::SourceUrl;
@@ -54,7 +53,7 @@ impl Manifest {
         })
     }
 
-    /// Writes the manifest into a directory and makes it durable.
+    /// Writes the manifest into a directory that nobody knows yet; whoever publishes that makes it durable.
     ///
     /// # Errors
     /// Those of the file system.
@@ -62,12 +61,7 @@ impl Manifest {
         let directory = git_directory(directory);
         let text = serde_json::to_vec_pretty(self)
             .map_err(|error| Error::new(ErrorKind::Internal, "a manifest is not JSON").caused_by(error))?;
-        let temporary = directory.join("gitsync.json.new");
-        let mut file = fs::File::create(&temporary)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        fs::rename(&temporary, directory.join(FILE_NAME))?;
-        sync_directory(&directory)
+        Ok(fs::write(directory.join(FILE_NAME), text)?)
     }
 }
 

@@ -123,7 +123,7 @@ impl Attempt {
         let permit = self.permit().await?;
         let aside = blocking(move || {
             let finished = temporary.path();
-            write_git_config(finished, Some((&source, &mapping)))?;
+            write_git_config(finished, Some((&source, &mapping)), Durability::Caller)?;
             manifest.write(finished)?;
             match old {
                 Some(old) => replace_published(&permit, &storage, repository, finished, &published, old),

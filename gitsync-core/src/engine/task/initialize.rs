@@ -48,7 +48,7 @@ impl Attempt {
         let published = self.published.clone();
         blocking(move || {
             let finished = temporary.path();
-            write_git_config(finished, None)?;
+            write_git_config(finished, None, Durability::Caller)?;
             manifest.write(finished)?;
             publish_new(&permit, finished, &published)
         })

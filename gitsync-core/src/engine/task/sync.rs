@@ -163,7 +163,7 @@ impl Attempt {
         let permit = self.permit().await?;
         blocking(move || {
             let _permit = permit;
-            write_git_config(&published, Some((&source, &mapping))).map(drop)
+            write_git_config(&published, Some((&source, &mapping)), Durability::Engine).map(drop)
         })
         .await
     }
