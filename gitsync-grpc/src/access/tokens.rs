@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use gitsync_core::model::Slug;
@@ -53,7 +53,7 @@ pub struct TokensFile {
 struct State {
     tokens: Arc<Vec<Token>>,
     version: Option<Version>,
-    looked_at: Instant,
+    looked_at: Timestamp,
 }
 
 /// What tells one state of the file from the next.
@@ -100,7 +100,7 @@ impl TokensFile {
         let path = path.into();
         let version = version(&path)?;
         let tokens = Arc::new(read(&path)?);
-        let state = State { tokens, version: Some(version), looked_at: Instant::now() };
+        let state = State { tokens, version: Some(version), looked_at: Timestamp::default() };
         Ok(TokensFile { path, public_reads: false, clock: Arc::new(SystemClock), state: Mutex::new(state) })
     }
 
@@ -111,7 +111,7 @@ impl TokensFile {
         self
     }
 
-    /// Sets the clock by which tokens expire.
+    /// Sets the clock by which tokens expire, and the file is looked at.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -121,8 +121,10 @@ impl TokensFile {
     /// Returns the tokens as they are by now.
     fn tokens(&self) -> Arc<Vec<Token>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.looked_at.elapsed() >= LOOK_EVERY {
-            state.looked_at = Instant::now();
+        let now = self.clock.now();
+        // A clock that was set back must not keep a revoked token alive.
+        if now < state.looked_at || now.since(state.looked_at) >= LOOK_EVERY {
+            state.looked_at = now;
             self.look(&mut state);
         }
         Arc::clone(&state.tokens)
@@ -248,4 +250,83 @@ fn digest(text: &str) -> Option<[u8; 32]> {
 fn moment(text: &str) -> Option<Timestamp> {
     let since = humantime::parse_rfc3339_weak(text).ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
     Some(Timestamp::from_micros(i64::try_from(since.as_micros()).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use gitsync_core::testing::{ManualClock, run};
+
+    use super::*;
+
+    fn entry(name: &str, more: &str) -> String {
+        let hash = hash_token(&format!("token-{name}"));
+        format!("[[tokens]]\nname = \"{name}\"\nsha256 = \"{hash}\"\nroles = {{ acme = \"writer\" }}\n{more}\n")
+    }
+
+    #[test]
+    fn a_changed_file_is_read_again_and_a_broken_one_changes_nothing() {
+        run(async {
+            let dir = tempfile::tempdir().unwrap();
+            let (path, clock) = (dir.path().join("tokens.toml"), ManualClock::default());
+            fs::write(&path, entry("a", "")).unwrap();
+            let tokens = TokensFile::open(&path).unwrap().clock(Arc::new(clock.clone()));
+            let knows = async |name: &str| tokens.authenticate(Some(&format!("token-{name}"))).await.is_ok();
+            assert!(knows("a").await && !knows("bb").await);
+            assert!(!format!("{tokens:?}").contains(&hash_token("token-a")));
+
+            fs::write(&path, entry("bb", "")).unwrap();
+            assert!(knows("a").await, "nobody looks at the file for a second");
+            clock.advance(LOOK_EVERY);
+            assert!(!knows("a").await && knows("bb").await);
+
+            fs::write(&path, "[[tokens]]\nname = 1").unwrap();
+            clock.advance(LOOK_EVERY);
+            assert!(knows("bb").await);
+            fs::remove_file(&path).unwrap();
+            clock.advance(LOOK_EVERY);
+            assert!(knows("bb").await);
+            fs::write(&path, entry("ccc", "")).unwrap();
+            clock.advance(LOOK_EVERY);
+            assert!(!knows("bb").await && knows("ccc").await);
+        });
+    }
+
+    #[test]
+    fn tokens_expire() {
+        run(async {
+            let dir = tempfile::tempdir().unwrap();
+            let (path, clock) = (dir.path().join("tokens.toml"), ManualClock::default());
+            fs::write(&path, entry("a", "expires_at = \"2100-01-01T00:00:00Z\"")).unwrap();
+            let tokens = TokensFile::open(&path).unwrap().clock(Arc::new(clock.clone()));
+            clock.set(Timestamp::from_secs(4_102_444_799));
+            assert_eq!(tokens.authenticate(Some("token-a")).await.unwrap().name(), "a");
+            clock.set(Timestamp::from_secs(4_102_444_800));
+            let error = tokens.authenticate(Some("token-a")).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unauthenticated);
+        });
+    }
+
+    #[test]
+    fn a_file_that_makes_no_sense_is_refused_without_showing_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tokens.toml");
+        let good = entry("a", "");
+        let hash = hash_token("token-a");
+        let bad = [
+            good.replace(&hash, &hash[1..]),
+            good.replace("writer", "owner"),
+            good.replace("acme", "Not a slug"),
+            good.replace("sha256", "md5"),
+            entry("a", "expires_at = \"soon\""),
+            entry("a", "more = 1"),
+            "tokens".to_owned(),
+        ];
+        for text in bad {
+            fs::write(&path, &text).unwrap();
+            let error = TokensFile::open(&path).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{text}");
+            assert!(!format!("{error:?}").contains(&hash[1..]), "{error:?}");
+        }
+        assert!(TokensFile::open(dir.path().join("missing")).is_err());
+    }
 }
