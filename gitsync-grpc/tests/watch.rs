@@ -1,0 +1,77 @@
+//! Watching tasks over the wire.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use gitsync_core::engine::CreateRepository;
+use gitsync_grpc::proto::*;
+use tonic::Code;
+
+use crate::support::World;
+
+#[tokio::test]
+async fn a_watch_ends_with_the_final_state() {
+    let world = World::open().await;
+    let organisation = world.organisation("acme").await;
+    let (repository, _) = world.mirror(organisation, "a").await;
+    let task = world.gitsync.sync(repository).await.unwrap();
+    let mut client = world.client(None).await;
+    let request = WatchSyncTaskRequest { task_id: task.id.to_string() };
+    let mut changes = client.watch_sync_task(request).await.unwrap().into_inner();
+    assert_eq!(changes.message().await.unwrap().unwrap().status, "pending");
+    world.work().await;
+    let mut last = None;
+    while let Some(change) = changes.message().await.unwrap() {
+        last = Some(change.status);
+    }
+    assert_eq!(last.as_deref(), Some("completed"));
+}
+
+#[tokio::test]
+async fn a_watch_goes_on_with_the_task_that_took_the_place() {
+    let world = World::open().await;
+    let organisation = world.organisation("acme").await;
+    let wish = CreateRepository { name: "a".to_owned(), ..CreateRepository::default() };
+    let (repository, first) = world.gitsync.create_repository(organisation, wish).await.unwrap();
+    let mut client = world.client(None).await;
+    let request = WatchSyncTaskRequest { task_id: first.id.to_string() };
+    let mut changes = client.watch_sync_task(request).await.unwrap().into_inner();
+    assert_eq!(changes.message().await.unwrap().unwrap().kind, "initialize");
+    // The deletion takes over the task that waits, or its place.
+    world.gitsync.delete_repository(repository.id).await.unwrap();
+    world.work().await;
+    let mut last = None;
+    while let Some(change) = changes.message().await.unwrap() {
+        last = Some((change.kind, change.status));
+    }
+    assert_eq!(last, Some(("delete".to_owned(), "completed".to_owned())));
+}
+
+#[tokio::test]
+async fn a_task_that_is_not_there_is_not_watched() {
+    let world = World::open().await;
+    let request = WatchSyncTaskRequest { task_id: "01890000-0000-7000-8000-000000000000".to_owned() };
+    assert_eq!(world.client(None).await.watch_sync_task(request).await.unwrap_err().code(), Code::NotFound);
+}
+
+/// Watchers that go without a word make room for others: the places are bounded, and none is lost.
+#[tokio::test]
+async fn watchers_that_left_cost_nothing() {
+    let world = World::open().await;
+    let organisation = world.organisation("acme").await;
+    let (repository, _) = world.mirror(organisation, "a").await;
+    let task = world.gitsync.sync(repository).await.unwrap();
+    let request = WatchSyncTaskRequest { task_id: task.id.to_string() };
+    // More than there are places, one connection after the other.
+    let connections = gitsync_core::engine::MAX_WATCHERS / 500 + 1;
+    for _ in 0..connections {
+        let mut client = world.client(None).await;
+        let mut watchers = Vec::new();
+        for _ in 0..500 {
+            watchers.push(client.watch_sync_task(request.clone()).await.unwrap().into_inner());
+        }
+        for watcher in &mut watchers {
+            assert_eq!(watcher.message().await.unwrap().unwrap().status, "pending");
+        }
+    }
+}
