@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use gitsync_core::model::Slug;
+use gitsync_core::store::MAX_FILTER_ORGANISATIONS;
 use gitsync_core::{Clock, Error, ErrorKind, Result, SystemClock, Timestamp};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -21,6 +22,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The most tokens of a file; each request is compared with all of them.
 const MAX_TOKENS: usize = 10_000;
+
+/// The most roles of a token, for which each list is searched.
+const MAX_ROLES: usize = MAX_FILTER_ORGANISATIONS;
 
 /// The largest file that is read.
 const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
@@ -225,6 +229,9 @@ impl FileToken {
             None => None,
             Some(text) => Some(moment(text).ok_or_else(|| wrong("expires_at is like 2030-01-01T00:00:00Z"))?),
         };
+        if self.roles.len() > MAX_ROLES {
+            return Err(wrong("a token has roles in 1,000 organisations at most; give it one in all of them"));
+        }
         let mut principal = Principal::new(self.name.as_str());
         for (organisation, role) in &self.roles {
             principal = match organisation.as_str() {

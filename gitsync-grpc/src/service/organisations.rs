@@ -4,7 +4,7 @@ use gitsync_core::model::{OrganisationId, Page, Slug};
 use tonic::Status;
 
 use super::Service;
-use super::page::List;
+use super::page::{self, List};
 use super::scope::check_everywhere;
 use crate::access::{Principal, Role};
 use crate::convert;
@@ -44,13 +44,17 @@ impl Service {
     ) -> Result<ListOrganisationsResponse, Status> {
         let list = List::of("organisations", "");
         let page = list.request(request.page_size, &request.page_token)?;
-        let found = if caller.role_everywhere().is_some() {
-            self.gitsync.list_organisations(&page).await.map_err(status)?
-        } else {
-            // As many as the token has roles, so one page has them all.
-            Page { items: self.scope.organisations_of(caller).await.map_err(status)?, next: None }
-        };
-        let (organisations, next_page_token) = list.answer(&found, convert::organisation);
+        let (organisations, next_page_token) = list
+            .answer(page, |page| async move {
+                let found = if caller.role_everywhere().is_some() {
+                    self.gitsync.list_organisations(&page).await?
+                } else {
+                    // As many as the token has roles, so one page has them all.
+                    Page { items: self.scope.organisations_of(caller).await?, next: None }
+                };
+                Ok(page::convert(found, convert::organisation))
+            })
+            .await?;
         Ok(ListOrganisationsResponse { organisations, next_page_token })
     }
 }

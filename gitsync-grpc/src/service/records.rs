@@ -5,7 +5,7 @@ use gitsync_core::store::CommitFilter;
 use tonic::Status;
 
 use super::Service;
-use super::page::List;
+use super::page::{self, List};
 use crate::access::{Principal, Role};
 use crate::convert;
 use crate::proto::*;
@@ -21,8 +21,11 @@ impl Service {
         self.scope.repository(caller, id, Role::Reader).await.map_err(status)?;
         let list = List::of("branches", id);
         let page = list.request(request.page_size, &request.page_token)?;
-        let found = self.gitsync.list_branches(id, &page).await.map_err(status)?;
-        let (branches, next_page_token) = list.answer(&found, convert::branch);
+        let (branches, next_page_token) = list
+            .answer(page, |page| async move {
+                Ok(page::convert(self.gitsync.list_branches(id, &page).await?, convert::branch))
+            })
+            .await?;
         Ok(ListBranchesResponse { branches, next_page_token })
     }
 
@@ -42,8 +45,12 @@ impl Service {
             branch: branch(&request.branch)?,
             include_orphaned: false,
         };
-        let found = self.gitsync.list_commits(id, &filter, &page).await.map_err(status)?;
-        let (commits, next_page_token) = list.answer(&found, convert::commit);
+        let filter = &filter;
+        let (commits, next_page_token) = list
+            .answer(page, |page| async move {
+                Ok(page::convert(self.gitsync.list_commits(id, filter, &page).await?, convert::commit))
+            })
+            .await?;
         Ok(ListCommitsResponse { commits, next_page_token })
     }
 
@@ -56,8 +63,11 @@ impl Service {
         self.scope.repository(caller, id, Role::Reader).await.map_err(status)?;
         let list = List::of("ref_updates", id);
         let page = list.request(request.page_size, &request.page_token)?;
-        let found = self.gitsync.list_ref_updates(id, &page).await.map_err(status)?;
-        let (updates, next_page_token) = list.answer(&found, convert::ref_update);
+        let (updates, next_page_token) = list
+            .answer(page, |page| async move {
+                Ok(page::convert(self.gitsync.list_ref_updates(id, &page).await?, convert::ref_update))
+            })
+            .await?;
         Ok(ListRefUpdatesResponse { updates, next_page_token })
     }
 }

@@ -16,7 +16,7 @@ use gitsync_core::{Error, ErrorKind};
 use tonic::Status;
 
 use super::Service;
-use super::page::List;
+use super::page::{self, List};
 use crate::access::{Principal, Role};
 use crate::convert;
 use crate::proto::*;
@@ -82,15 +82,19 @@ impl Service {
             let status = RepositoryStatus::from_name(&request.status);
             filter.status = Some(status.ok_or_else(|| refused("status", "there is no such status of a repository"))?);
         }
-        let found = self.gitsync.list_repositories(&filter, &page).await.map_err(status)?;
-        let mut slugs = HashMap::new();
-        for repository in &found.items {
-            if let Entry::Vacant(missing) = slugs.entry(repository.organisation) {
-                missing.insert(self.scope.slug(repository.organisation).await.map_err(status)?);
-            }
-        }
-        let convert = |repository: &Model| convert::repository(repository, &slugs[&repository.organisation]);
-        let (repositories, next_page_token) = list.answer(&found, convert);
+        let filter = &filter;
+        let (repositories, next_page_token) = list
+            .answer(page, |page| async move {
+                let found = self.gitsync.list_repositories(filter, &page).await?;
+                let mut slugs = HashMap::new();
+                for repository in &found.items {
+                    if let Entry::Vacant(missing) = slugs.entry(repository.organisation) {
+                        missing.insert(self.scope.slug(repository.organisation).await?);
+                    }
+                }
+                Ok(page::convert(found, |found| convert::repository(found, &slugs[&found.organisation])))
+            })
+            .await?;
         Ok(ListRepositoriesResponse { repositories, next_page_token })
     }
 

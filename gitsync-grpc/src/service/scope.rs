@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use gitsync_core::model::{Organisation, OrganisationId, Repository, RepositoryId, Slug, SyncTask, TaskId};
+use gitsync_core::store::MAX_FILTER_ORGANISATIONS;
 use gitsync_core::{Error, ErrorKind, GitSync, Result};
 
 use crate::access::{Principal, Role};
@@ -91,7 +92,15 @@ impl Scope {
     }
 
     /// Returns the organisations the caller has a role in by their slugs, ascending by id.
+    ///
+    /// # Errors
+    /// [`ErrorKind::LimitExceeded`] if there are more than a list is searched for.
     pub(super) async fn organisations_of(&self, caller: &Principal) -> Result<Vec<Organisation>> {
+        if caller.organisations().count() > MAX_FILTER_ORGANISATIONS {
+            let error =
+                Error::new(ErrorKind::LimitExceeded, "the caller has roles in too many organisations for a list");
+            return Err(error.hint("name one of them"));
+        }
         let mut found = Vec::new();
         for slug in caller.organisations() {
             match self.gitsync.organisation_by_slug(slug).await {

@@ -7,7 +7,7 @@ use tokio_stream::StreamExt as _;
 use tonic::Status;
 
 use super::Service;
-use super::page::List;
+use super::page::{self, List};
 use super::scope::check_everywhere;
 use crate::access::{Principal, Role};
 use crate::convert;
@@ -48,8 +48,12 @@ impl Service {
             let kind = TaskKind::from_name(&request.kind);
             filter.kind = Some(kind.ok_or_else(|| refused("kind", "there is no such kind of task"))?);
         }
-        let found = self.gitsync.list_tasks(&filter, &page).await.map_err(status)?;
-        let (tasks, next_page_token) = list.answer(&found, convert::task);
+        let filter = &filter;
+        let (tasks, next_page_token) = list
+            .answer(page, |page| async move {
+                Ok(page::convert(self.gitsync.list_tasks(filter, &page).await?, convert::task))
+            })
+            .await?;
         Ok(ListSyncTasksResponse { tasks, next_page_token })
     }
 
