@@ -279,6 +279,8 @@ async fn what_is_foreign_looks_like_what_is_not_there() {
     let missing = get(by_name("nobody", "nothing"), "nobody/nothing").await;
     assert_eq!(get(by_name("acme", "classified"), "acme/classified").await, missing);
     assert_eq!(get(by_name("acme", "nothing"), "acme/nothing").await, missing);
+    // Neither does a name that cannot be one tell what organisations there are.
+    assert_eq!(get(by_name("acme", "a b"), "acme").await, get(by_name("nobody", "a b"), "nobody").await);
 }
 
 #[tokio::test]
@@ -304,6 +306,8 @@ async fn public_repositories_are_read_without_a_token_where_the_server_says_so()
                 let code = call(&mut client, Ids { repository: hidden, ..ids }).await.unwrap_err().code();
                 assert_eq!(code, if public_reads { Code::NotFound } else { refused }, "{method} by {caller:?}");
             }
+            let request = ListSyncTasksRequest { repository_id: ids.repository.0, ..ListSyncTasksRequest::default() };
+            assert_eq!(client.list_sync_tasks(request).await.unwrap_err().code(), refused);
             let request = SyncRepositoryRequest { repository_id: ids.repository.0, ..SyncRepositoryRequest::default() };
             assert_eq!(client.sync_repository(request).await.unwrap_err().code(), refused);
         }

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use gitsync_core::model::{Organisation, OrganisationId, Repository, RepositoryId, Slug, SyncTask, TaskId};
+use gitsync_core::model::{
+    Organisation, OrganisationId, Repository, RepositoryId, RepositoryName, Slug, SyncTask, TaskId,
+};
 use gitsync_core::store::MAX_FILTER_ORGANISATIONS;
 use gitsync_core::{Error, ErrorKind, GitSync, Result};
 
@@ -69,17 +71,25 @@ impl Scope {
         &self,
         caller: &Principal,
         slug: &Slug,
-        name: &str,
+        name: &RepositoryName,
         role: Role,
     ) -> Result<Repository> {
         let missing = || missing("repository", format_args!("{slug}/{name}"));
         let found = async {
             let organisation = self.gitsync.organisation_by_slug(slug).await?;
-            self.gitsync.repository_by_name(organisation.id, name).await
+            self.gitsync.repository_by_name(organisation.id, name.as_str()).await
         };
         let repository = found.await.map_err(|error| hide(error, missing))?;
         self.check_repository(caller, &repository, slug, role, missing)?;
         Ok(repository)
+    }
+
+    /// Checks that the caller has at least this role in the organisation of a repository, public or not.
+    pub(super) async fn check_role(&self, caller: &Principal, id: RepositoryId, role: Role) -> Result<()> {
+        let missing = || missing("repository", id);
+        let repository = self.gitsync.repository(id).await.map_err(|error| hide(error, missing))?;
+        let slug = self.any_organisation(repository.organisation).await?.slug;
+        check(caller, &slug, role, missing)
     }
 
     /// Returns a task in whose organisation the caller has at least this role.

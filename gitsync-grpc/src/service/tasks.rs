@@ -37,7 +37,8 @@ impl Service {
             check_everywhere(caller, Role::Reader).map_err(at("repository_id"))?;
         } else {
             let id = RepositoryId(request.repository_id);
-            self.scope.repository(caller, id, Role::Reader).await.map_err(status)?;
+            // Tasks are not public, even where the repository is.
+            self.scope.check_role(caller, id, Role::Reader).await.map_err(status)?;
             filter.repository = Some(id);
         }
         if !request.status.is_empty() {
