@@ -8,7 +8,7 @@ use gitsync_grpc::proto::{SyncTask, WatchSyncTaskRequest};
 use indicatif::{HumanBytes, HumanCount, ProgressBar};
 
 use crate::connection::Client;
-use crate::output::Output;
+use crate::output::{Output, plain};
 
 /// Shows a task until it ends; tells whether it ended well.
 pub(crate) async fn watch(client: &mut Client, output: &Output, task_id: String) -> Result<bool> {
@@ -45,9 +45,9 @@ impl<'a> View<'a> {
         if self.output.json {
             return self.output.json(task);
         }
-        let phase = phase(task);
+        let phase = plain(&phase(task));
         match &self.bar {
-            Some(bar) => bar.set_message(describe(task)),
+            Some(bar) => bar.set_message(plain(&describe(task))),
             // Elsewhere a line for each new phase is enough.
             None if phase != self.last_phase => println!("{phase}"),
             None => {}
