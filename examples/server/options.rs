@@ -109,7 +109,7 @@ pub(crate) struct Options {
     workers: usize,
 
     /// How many tasks of one source host run at once, in all processes together
-    #[arg(long, env = "GITSYNC_HOST_CONCURRENCY", value_name = "N", default_value = "4", help_heading = "Work")]
+    #[arg(long, env = "GITSYNC_HOST_CONCURRENCY", value_name = "N", default_value = "4", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Work")]
     host_concurrency: u32,
 
     /// How long one attempt may take
@@ -249,7 +249,10 @@ impl Options {
     /// Returns the file of the SQLite database.
     pub(crate) fn sqlite_file(&self) -> Result<PathBuf> {
         match self.database_url.split_once(':') {
-            Some(("sqlite", path)) => Ok(PathBuf::from(path.strip_prefix("//").unwrap_or(path))),
+            Some(("sqlite", path)) => match path.strip_prefix("//").unwrap_or(path) {
+                "" | ":memory:" => bail!("the database is a file; use sqlite://PATH"),
+                path => Ok(PathBuf::from(path)),
+            },
             Some(("postgres" | "postgresql", _)) => bail!("Postgres is not supported yet; use sqlite://PATH"),
             // Whatever else it is may hold a password.
             _ => bail!("the database URL is not like sqlite://PATH"),

@@ -212,6 +212,23 @@ fn without_tokens_only_the_loopback_is_served_and_with_them_only_who_has_one() {
 }
 
 #[test]
+fn settings_with_which_nothing_would_work_are_refused() {
+    let data = tempfile::tempdir().unwrap();
+    for (setting, value, why) in [
+        ("GITSYNC_HOST_CONCURRENCY", "0", "0 is not in 1.."),
+        ("GITSYNC_WORKERS", "0", "at least 1"),
+        ("GITSYNC_ALLOW_OPEN", "perhaps", "invalid value"),
+        ("DATABASE_URL", "sqlite::memory:", "the database is a file"),
+        ("DATABASE_URL", "sqlite://", "the database is a file"),
+    ] {
+        let mut command = example("server", data.path());
+        let output = command.env("GITSYNC_LISTEN_ADDR", "192.0.2.1:0").env(setting, value).output().unwrap();
+        assert!(!output.status.success());
+        assert!(String::from_utf8_lossy(&output.stderr).contains(why), "{setting}={value}: {output:?}");
+    }
+}
+
+#[test]
 fn the_help_lists_all_settings() {
     let mut help = String::new();
     let mut process = example("server", &std::env::temp_dir()).arg("--help").stdout(Stdio::piped()).spawn().unwrap();
