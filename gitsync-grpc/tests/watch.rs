@@ -3,7 +3,12 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use gitsync_core::engine::CreateRepository;
+use gitsync_core::{Error, ErrorKind, Result};
+use gitsync_grpc::access::{Authorizer, Principal, Role};
 use gitsync_grpc::proto::*;
 use tonic::Code;
 
@@ -74,4 +79,33 @@ async fn watchers_that_left_cost_nothing() {
             assert_eq!(watcher.message().await.unwrap().unwrap().status, "pending");
         }
     }
+}
+
+/// Knows everybody until it is told to forget.
+#[derive(Clone, Debug, Default)]
+struct Forgetful(Arc<AtomicBool>);
+
+#[tonic::async_trait]
+impl Authorizer for Forgetful {
+    async fn authenticate(&self, _: Option<&str>) -> Result<Principal> {
+        if self.0.load(Ordering::SeqCst) {
+            return Err(Error::new(ErrorKind::Unauthenticated, "the token is not known"));
+        }
+        Ok(Principal::new("somebody").with_role_everywhere(Role::Reader))
+    }
+}
+
+#[tokio::test]
+async fn a_watch_ends_when_its_token_is_revoked() {
+    let authorizer = Forgetful::default();
+    let world = World::with(|_| Arc::new(authorizer.clone())).await;
+    let organisation = world.organisation("acme").await;
+    let (repository, _) = world.mirror(organisation, "a").await;
+    let task = world.gitsync.sync(repository).await.unwrap();
+    let request = WatchSyncTaskRequest { task_id: task.id.to_string() };
+    let mut changes = world.client(None).await.watch_sync_task(request).await.unwrap().into_inner();
+    assert_eq!(changes.message().await.unwrap().unwrap().status, "pending");
+    authorizer.0.store(true, Ordering::SeqCst);
+    world.work().await;
+    assert_eq!(changes.message().await.unwrap_err().code(), Code::Unauthenticated);
 }

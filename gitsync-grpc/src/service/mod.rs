@@ -76,7 +76,8 @@ fn bearer(metadata: &MetadataMap) -> Result<Option<&str>> {
     Ok(Some(token))
 }
 
-/// Implements each method by the function of that name on [`Service`], which gets the caller and the message.
+/// Implements each method by the function of that name on [`Service`], which gets the caller and the message; a watch gets
+/// the metadata, since it outlives the moment in which the caller is known.
 macro_rules! methods {
     ($($method:ident($request:ty) -> $response:ty, by $caller:ident;)*) => {
         #[tonic::async_trait]
@@ -87,6 +88,14 @@ macro_rules! methods {
                 let caller = self.$caller(request.metadata()).await?;
                 self.$method(&caller, request.into_inner()).await.map(Response::new)
             })*
+
+            async fn watch_sync_task(
+                &self,
+                request: Request<WatchSyncTaskRequest>,
+            ) -> Result<Response<Self::WatchSyncTaskStream>, Status> {
+                let (metadata, _, request) = request.into_parts();
+                self.watch_sync_task(metadata, request).await.map(Response::new)
+            }
         }
     };
 }
@@ -109,7 +118,6 @@ methods! {
     list_ref_updates(ListRefUpdatesRequest) -> ListRefUpdatesResponse, by caller;
     get_sync_task(GetSyncTaskRequest) -> SyncTask, by known_caller;
     list_sync_tasks(ListSyncTasksRequest) -> ListSyncTasksResponse, by known_caller;
-    watch_sync_task(WatchSyncTaskRequest) -> Self::WatchSyncTaskStream, by known_caller;
     cancel_sync_task(CancelSyncTaskRequest) -> SyncTask, by known_caller;
     retry_sync_task(RetrySyncTaskRequest) -> SyncTask, by known_caller;
     get_queue_stats(GetQueueStatsRequest) -> GetQueueStatsResponse, by known_caller;

@@ -96,9 +96,14 @@ impl Scope {
     pub(super) async fn task(&self, caller: &Principal, id: TaskId, role: Role) -> Result<SyncTask> {
         let missing = || missing("task", id);
         let task = self.gitsync.task(id).await.map_err(|error| hide(error, missing))?;
-        let slug = self.any_organisation(task.organisation).await?.slug;
-        check(caller, &slug, role, missing)?;
+        self.check_task(caller, &task, role).await?;
         Ok(task)
+    }
+
+    /// Checks that the caller has at least this role in the organisation of a task.
+    pub(super) async fn check_task(&self, caller: &Principal, task: &SyncTask, role: Role) -> Result<()> {
+        let slug = self.any_organisation(task.organisation).await?.slug;
+        check(caller, &slug, role, || missing("task", task.id))
     }
 
     /// Returns the organisations the caller has a role in by their slugs, ascending by id.

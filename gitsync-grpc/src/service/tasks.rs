@@ -5,6 +5,7 @@ use gitsync_core::state::TaskStatus;
 use gitsync_core::store::TaskFilter;
 use tokio_stream::StreamExt as _;
 use tonic::Status;
+use tonic::metadata::MetadataMap;
 
 use super::Service;
 use super::page::{self, List};
@@ -60,13 +61,23 @@ impl Service {
 
     pub(super) async fn watch_sync_task(
         &self,
-        caller: &Principal,
+        metadata: MetadataMap,
         request: WatchSyncTaskRequest,
     ) -> Result<<Service as GitRepositoryService>::WatchSyncTaskStream, Status> {
-        let task = self.scope.task(caller, id(&request.task_id)?, Role::Reader).await.map_err(status)?;
-        // Whatever takes its place is of the same repository, so the caller may see it too.
+        let caller = self.known_caller(&metadata).await?;
+        let task = self.scope.task(&caller, id(&request.task_id)?, Role::Reader).await.map_err(status)?;
         let changes = self.gitsync.watch_task(task.id).await.map_err(status)?;
-        Ok(Box::pin(changes.map(|change| change.map(|task| convert::task(&task)).map_err(status))))
+        let service = self.clone();
+        // A token that was revoked or has expired meanwhile sees no more.
+        Ok(Box::pin(changes.then(move |change| {
+            let (service, metadata) = (service.clone(), metadata.clone());
+            async move {
+                let task = change.map_err(status)?;
+                let caller = service.known_caller(&metadata).await?;
+                service.scope.check_task(&caller, &task, Role::Reader).await.map_err(status)?;
+                Ok(convert::task(&task))
+            }
+        })))
     }
 
     pub(super) async fn cancel_sync_task(

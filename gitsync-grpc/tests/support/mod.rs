@@ -82,7 +82,7 @@ impl World {
         .await
     }
 
-    async fn with(authorizer: impl FnOnce(&Path) -> Arc<dyn Authorizer>) -> Self {
+    pub(crate) async fn with(authorizer: impl FnOnce(&Path) -> Arc<dyn Authorizer>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let backend = ScriptedBackend::new();
         let gitsync = GitSync::builder()
