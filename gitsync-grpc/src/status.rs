@@ -51,7 +51,7 @@ fn message(error: &Error) -> String {
     match error.kind() {
         ErrorKind::Unavailable => {
             tracing::warn!(%error, source = source(error), "a request failed");
-            "the database is away for the moment".to_owned()
+            "the service is away for the moment; try again".to_owned()
         }
         ErrorKind::Internal | ErrorKind::Corrupt | ErrorKind::LeaseLost | ErrorKind::DiskFull => {
             tracing::error!(%error, source = source(error), "a request failed");

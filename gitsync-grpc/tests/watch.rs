@@ -53,6 +53,20 @@ async fn a_watch_goes_on_with_the_task_that_took_the_place() {
 }
 
 #[tokio::test]
+async fn a_server_that_ends_tells_who_watches() {
+    let world = World::open().await;
+    let organisation = world.organisation("acme").await;
+    let (repository, _) = world.mirror(organisation, "a").await;
+    let task = world.gitsync.sync(repository).await.unwrap();
+    let request = WatchSyncTaskRequest { task_id: task.id.to_string() };
+    let mut changes = world.client(None).await.watch_sync_task(request).await.unwrap().into_inner();
+    assert_eq!(changes.message().await.unwrap().unwrap().status, "pending");
+    world.stop.cancel();
+    assert_eq!(changes.message().await.unwrap_err().code(), Code::Unavailable);
+    assert_eq!(changes.message().await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn a_task_that_is_not_there_is_not_watched() {
     let world = World::open().await;
     let request = WatchSyncTaskRequest { task_id: "01890000-0000-7000-8000-000000000000".to_owned() };

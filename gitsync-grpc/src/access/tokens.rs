@@ -58,6 +58,8 @@ struct State {
     tokens: Arc<Vec<Token>>,
     version: Option<Version>,
     looked_at: Timestamp,
+    /// What was wrong at the last look.
+    complaint: Option<String>,
 }
 
 /// What tells one state of the file from the next.
@@ -104,7 +106,7 @@ impl TokensFile {
         let path = path.into();
         let version = version(&path)?;
         let tokens = Arc::new(read(&path)?);
-        let state = State { tokens, version: Some(version), looked_at: Timestamp::default() };
+        let state = State { tokens, version: Some(version), looked_at: Timestamp::default(), complaint: None };
         Ok(TokensFile { path, public_reads: false, clock: Arc::new(SystemClock), state: Mutex::new(state) })
     }
 
@@ -137,17 +139,23 @@ impl TokensFile {
     /// Reads the file again if it changed. One small local file at most once a second: not worth a thread of its own.
     fn look(&self, state: &mut State) {
         let found = version(&self.path);
-        if found.as_ref().ok() == state.version.as_ref() {
+        if found.is_ok() && found.as_ref().ok() == state.version.as_ref() {
             return;
         }
-        // What is wrong is said once, not every second.
-        state.version = found.as_ref().ok().copied();
-        match found.and_then(|_| read(&self.path)) {
-            Ok(tokens) => {
+        match found.and_then(|version| Ok((version, read(&self.path)?))) {
+            Ok((version, tokens)) => {
                 tracing::info!(tokens = tokens.len(), "the tokens were read again");
-                state.tokens = Arc::new(tokens);
+                (state.tokens, state.version, state.complaint) = (Arc::new(tokens), Some(version), None);
             }
-            Err(error) => tracing::error!(%error, "the tokens cannot be read again, those of before stay"),
+            // It is tried again until it can be read, whether or not the file changes: a revoked token is not to live on.
+            Err(error) => {
+                let complaint = error.to_string();
+                // What is wrong is said once, not every second.
+                if state.complaint.as_ref() != Some(&complaint) {
+                    tracing::error!(%error, "the tokens cannot be read again, those of before stay");
+                }
+                (state.version, state.complaint) = (None, Some(complaint));
+            }
         }
     }
 }

@@ -6,8 +6,8 @@ mod task;
 
 use std::time::Duration;
 
-use gitsync_core::Timestamp;
-use gitsync_core::model::{ObjectId, Organisation};
+use gitsync_core::model::{ObjectId, Organisation, StoredError};
+use gitsync_core::{ErrorKind, Timestamp};
 
 use crate::proto;
 
@@ -38,6 +38,17 @@ pub(crate) fn duration(duration: Duration) -> prost_types::Duration {
     }
 }
 
+/// Returns the kind and the message of a stored error; of what went wrong inside of the server only that it did.
+fn shown(error: Option<&StoredError>) -> (String, String) {
+    let Some(error) = error else { return (String::new(), String::new()) };
+    let message = match error.kind {
+        ErrorKind::Internal | ErrorKind::LeaseLost | ErrorKind::Unavailable => "it failed inside of the server",
+        ErrorKind::DiskFull => "the server's disk is full",
+        _ => &error.message,
+    };
+    (error.kind.as_str().to_owned(), message.to_owned())
+}
+
 fn hash(id: Option<&ObjectId>) -> String {
     id.map_or_else(String::new, ToString::to_string)
 }
@@ -62,5 +73,19 @@ mod tests {
         let at = time(Timestamp::from_micros(1_500_000));
         assert_eq!((at.seconds, at.nanos), (1, 500_000_000));
         assert_eq!(duration(Duration::MAX).seconds, 315_576_000_000);
+    }
+
+    #[test]
+    fn stored_errors_say_nothing_of_the_inside() {
+        let stored = |kind| StoredError { kind, message: "cannot read /secret".to_owned() };
+        for kind in ErrorKind::ALL {
+            let (name, message) = shown(Some(&stored(kind)));
+            assert_eq!(name, kind.as_str());
+            let is_inside = matches!(
+                kind,
+                ErrorKind::Internal | ErrorKind::LeaseLost | ErrorKind::Unavailable | ErrorKind::DiskFull
+            );
+            assert_eq!(message.contains("secret"), !is_inside, "{kind}");
+        }
     }
 }

@@ -2,11 +2,11 @@
 
 use gitsync_core::model::{Layout, Repository, Slug};
 
-use super::{duration, hash, text, time};
+use super::{duration, hash, shown, text, time};
 use crate::proto;
 
 pub(crate) fn repository(repository: &Repository, organisation: &Slug) -> proto::Repository {
-    let error = repository.error.as_ref();
+    let (error_kind, error_message) = shown(repository.error.as_ref());
     proto::Repository {
         id: repository.id.0,
         name: repository.name.to_string(),
@@ -25,8 +25,8 @@ pub(crate) fn repository(repository: &Repository, organisation: &Slug) -> proto:
         size_bytes: repository.size_bytes,
         last_synced_at: repository.last_synced_at.map(time),
         next_sync_at: repository.next_sync_at.map(time),
-        error_kind: error.map_or_else(String::new, |error| error.kind.as_str().to_owned()),
-        error_message: error.map_or_else(String::new, |error| error.message.clone()),
+        error_kind,
+        error_message,
         owner: repository.owner.clone(),
         created_at: Some(time(repository.created_at)),
         updated_at: Some(time(repository.updated_at)),

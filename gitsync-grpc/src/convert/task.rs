@@ -2,11 +2,11 @@
 
 use gitsync_core::model::SyncTask;
 
-use super::{count, time};
+use super::{count, shown, time};
 use crate::proto;
 
 pub(crate) fn task(task: &SyncTask) -> proto::SyncTask {
-    let error = task.error.as_ref();
+    let (error_kind, error_message) = shown(task.error.as_ref());
     proto::SyncTask {
         task_id: task.id.to_string(),
         repository_id: task.repository.0,
@@ -19,8 +19,8 @@ pub(crate) fn task(task: &SyncTask) -> proto::SyncTask {
         received_bytes: count(task.progress.bytes),
         recorded_commits: count(task.progress.commits),
         commits_synced: count(task.commits_synced),
-        error_kind: error.map_or_else(String::new, |error| error.kind.as_str().to_owned()),
-        error_message: error.map_or_else(String::new, |error| error.message.clone()),
+        error_kind,
+        error_message,
         superseded_by: task.superseded_by.map_or_else(String::new, |id| id.to_string()),
         force: task.parameters.force,
         accept_shrink: task.parameters.accept_shrink,

@@ -52,15 +52,15 @@ impl Server {
         self.address
     }
 
-    /// Serves until `stop` completes, then takes no more requests and waits for those that run, at most for
-    /// [`ServerOptions::drain`]; whoever still watches a task is cut off then.
+    /// Serves until `stop` completes, then takes no more requests, ends all watches, and waits for the requests that run, at
+    /// most for [`ServerOptions::drain`].
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if the certificate or its key make no sense.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send) -> Result<()> {
         let (reporter, health) = tonic_health::server::health_reporter();
         reporter.set_serving::<GitRepositoryServiceServer<Service>>().await;
-        let drain = self.options.drain;
+        let (drain, service) = (self.options.drain, self.service.clone());
         let router = router(self.service, &self.options)?.add_service(health);
         let (stopping, stopped) = oneshot::channel::<()>();
         let serving = router.serve_with_incoming_shutdown(TcpListenerStream::new(self.listener), async {
@@ -69,6 +69,7 @@ impl Server {
         let ending = async {
             stop.await;
             reporter.set_not_serving::<GitRepositoryServiceServer<Service>>().await;
+            service.stop();
             stopping.send(()).ok();
             tokio::time::sleep(drain).await;
         };

@@ -11,7 +11,7 @@ mod tasks;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use gitsync_core::{Error, ErrorKind, GitSync, Result};
+use gitsync_core::{Cancellation, Error, ErrorKind, GitSync, Result};
 use tokio_stream::Stream;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
@@ -31,13 +31,19 @@ pub struct Service {
     gitsync: GitSync,
     authorizer: Arc<dyn Authorizer>,
     scope: Arc<Scope>,
+    stopping: Cancellation,
 }
 
 impl Service {
     /// Creates the service. The authorizer tells who the callers are.
     pub fn new(gitsync: GitSync, authorizer: Arc<dyn Authorizer>) -> Self {
         let scope = Arc::new(Scope::new(gitsync.clone()));
-        Service { gitsync, authorizer, scope }
+        Service { gitsync, authorizer, scope, stopping: Cancellation::new() }
+    }
+
+    /// Ends all watches, which would go on as long as their tasks.
+    pub(crate) fn stop(&self) {
+        self.stopping.cancel();
     }
 
     pub(crate) fn is_open(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Organisations.
 
-use gitsync_core::model::{OrganisationId, Page, Slug};
+use gitsync_core::model::{Cursor, Organisation as Model, OrganisationId, Page, PageRequest, Slug};
 use tonic::Status;
 
 use super::Service;
@@ -42,19 +42,57 @@ impl Service {
         caller: &Principal,
         request: ListOrganisationsRequest,
     ) -> Result<ListOrganisationsResponse, Status> {
-        let list = List::of("organisations", "");
+        let is_everywhere = caller.role_everywhere().is_some();
+        let list = List::of("organisations", is_everywhere);
         let page = list.request(request.page_size, &request.page_token)?;
         let (organisations, next_page_token) = list
             .answer(page, |page| async move {
-                let found = if caller.role_everywhere().is_some() {
+                let found = if is_everywhere {
                     self.gitsync.list_organisations(&page).await?
                 } else {
-                    // As many as the token has roles, so one page has them all.
-                    Page { items: self.scope.organisations_of(caller).await?, next: None }
+                    page_of(self.scope.organisations_of(caller).await?, &page)
                 };
                 Ok(page::convert(found, convert::organisation))
             })
             .await?;
         Ok(ListOrganisationsResponse { organisations, next_page_token })
+    }
+}
+
+/// Cuts a page out of organisations in the order of their ids.
+fn page_of(all: Vec<Model>, page: &PageRequest) -> Page<Model> {
+    let key = |id: OrganisationId| id.0.to_be_bytes();
+    let after = |found: &&Model| page.after().is_none_or(|after| key(found.id).as_slice() > after.key());
+    let mut left = all.iter().filter(after);
+    let items: Vec<_> = left.by_ref().take(page.limit()).cloned().collect();
+    let next = left.next().and(items.last()).map(|last| Cursor::new(key(last.id)));
+    Page { items, next }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_go_on_where_the_one_before_ended() {
+        let organisation = |id| Model {
+            id: OrganisationId(id),
+            slug: format!("o{id}").parse().unwrap(),
+            name: String::new(),
+            created_at: gitsync_core::Timestamp::default(),
+        };
+        let all: Vec<_> = [1, 3, 200, 70_000].map(organisation).to_vec();
+        let mut seen = Vec::new();
+        let mut after = None;
+        loop {
+            let page = page_of(all.clone(), &PageRequest::new(2, after).unwrap());
+            assert!(page.items.len() <= 2);
+            seen.extend(page.items);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, all);
     }
 }

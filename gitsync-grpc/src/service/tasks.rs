@@ -1,9 +1,13 @@
 //! Tasks.
 
-use gitsync_core::model::{RepositoryId, TaskId, TaskKind};
+use std::pin::Pin;
+
+use futures_util::stream;
+use gitsync_core::model::{RepositoryId, SyncTask as Model, TaskId, TaskKind};
 use gitsync_core::state::TaskStatus;
 use gitsync_core::store::TaskFilter;
-use tokio_stream::StreamExt as _;
+use gitsync_core::{Error, ErrorKind};
+use tokio_stream::{Stream, StreamExt as _};
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 
@@ -67,16 +71,12 @@ impl Service {
         let caller = self.known_caller(&metadata).await?;
         let task = self.scope.task(&caller, id(&request.task_id)?, Role::Reader).await.map_err(status)?;
         let changes = self.gitsync.watch_task(task.id).await.map_err(status)?;
-        let service = self.clone();
-        // A token that was revoked or has expired meanwhile sees no more.
-        Ok(Box::pin(changes.then(move |change| {
-            let (service, metadata) = (service.clone(), metadata.clone());
-            async move {
-                let task = change.map_err(status)?;
-                let caller = service.known_caller(&metadata).await?;
-                service.scope.check_task(&caller, &task, Role::Reader).await.map_err(status)?;
-                Ok(convert::task(&task))
-            }
+        let watch = Watch { service: self.clone(), metadata, changes: Box::pin(changes) };
+        Ok(Box::pin(stream::unfold(Some(watch), |watch| async {
+            let mut watch = watch?;
+            let change = watch.next().await?;
+            let goes_on = change.is_ok();
+            Some((change, goes_on.then_some(watch)))
         })))
     }
 
@@ -115,6 +115,35 @@ impl Service {
             running: convert::count(stats.running),
             oldest_ready: stats.oldest_ready.map(convert::duration),
         })
+    }
+}
+
+/// A caller that watches a task.
+struct Watch {
+    service: Service,
+    metadata: MetadataMap,
+    changes: Pin<Box<dyn Stream<Item = gitsync_core::Result<Model>> + Send>>,
+}
+
+impl Watch {
+    /// Returns the next state of the task; an error is the last thing said.
+    async fn next(&mut self) -> Option<Result<SyncTask, Status>> {
+        let change = tokio::select! {
+            biased;
+            () = self.service.stopping.cancelled() => {
+                return Some(Err(status(Error::new(ErrorKind::Unavailable, "the server ends"))));
+            }
+            change = self.changes.next() => change?,
+        };
+        Some(self.show(change).await)
+    }
+
+    /// A token that was revoked or has expired meanwhile sees no more.
+    async fn show(&mut self, change: gitsync_core::Result<Model>) -> Result<SyncTask, Status> {
+        let task = change.map_err(status)?;
+        let caller = self.service.known_caller(&self.metadata).await?;
+        self.service.scope.check_task(&caller, &task, Role::Reader).await.map_err(status)?;
+        Ok(convert::task(&task))
     }
 }
 
