@@ -16,15 +16,16 @@ const PAGE_ITEMS: usize = 500;
 macro_rules! all {
     ($client:ident.$method:ident($request:expr) -> $field:ident, at most $limit:expr) => {{
         let (mut request, limit, mut items) = ($request, $limit, Vec::new());
-        loop {
+        while items.len() < limit {
             request.page_size = i32::try_from(PAGE_ITEMS.min(limit - items.len()))?;
             let answer = $client.$method(request.clone()).await?.into_inner();
             items.extend(answer.$field);
-            if answer.next_page_token.is_empty() || items.len() >= limit {
-                break items;
+            if answer.next_page_token.is_empty() {
+                break;
             }
             request.page_token = answer.next_page_token;
         }
+        items
     }};
 }
 

@@ -33,7 +33,8 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("{error:#}");
+            let hint = error.downcast_ref::<gitsync_core::Error>().and_then(gitsync_core::Error::hint_text);
+            tracing::error!("{error:#}{}", hint.map(|hint| format!("; {hint}")).unwrap_or_default());
             ExitCode::FAILURE
         }
     }

@@ -24,6 +24,7 @@ use crate::proto::git_repository_service_server::GitRepositoryServiceServer;
 pub struct Server {
     service: Service,
     options: ServerOptions,
+    transport: tonic::transport::Server,
     listener: TcpListener,
     address: SocketAddr,
 }
@@ -33,7 +34,8 @@ impl Server {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if everybody is let in and the address is not on the loopback, unless
-    /// [`ServerOptions::allow_open`] is set; [`ErrorKind::Unavailable`] if the address cannot be bound.
+    /// [`ServerOptions::allow_open`] is set, or if the certificate or its key make no sense; [`ErrorKind::Unavailable`] if the
+    /// address cannot be bound.
     pub async fn bind(service: Service, address: SocketAddr, options: ServerOptions) -> Result<Self> {
         if service.is_open() && !address.ip().is_loopback() && !options.allow_open {
             let error = Error::new(ErrorKind::InvalidInput, "without tokens the server listens on the loopback only");
@@ -41,10 +43,11 @@ impl Server {
                 .with("address", address)
                 .hint("configure tokens, or say that everybody may do everything"));
         }
+        let transport = transport(&options)?;
         let cannot = |error| Error::new(ErrorKind::Unavailable, "the address cannot be bound").caused_by(error);
         let listener = TcpListener::bind(address).await.map_err(|error| cannot(error).with("address", address))?;
         let address = listener.local_addr().map_err(cannot)?;
-        Ok(Server { service, options, listener, address })
+        Ok(Server { service, options, transport, listener, address })
     }
 
     /// Returns where it listens.
@@ -56,12 +59,12 @@ impl Server {
     /// most for [`ServerOptions::drain`].
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] if the certificate or its key make no sense.
+    /// [`ErrorKind::Internal`] if the socket breaks.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send) -> Result<()> {
         let (reporter, health) = tonic_health::server::health_reporter();
         reporter.set_serving::<GitRepositoryServiceServer<Service>>().await;
         let (drain, service) = (self.options.drain, self.service.clone());
-        let router = router(self.service, &self.options)?.add_service(health);
+        let router = router(self.transport, self.service, &self.options)?.add_service(health);
         let (stopping, stopped) = oneshot::channel::<()>();
         let serving = router.serve_with_incoming_shutdown(TcpListenerStream::new(self.listener), async {
             stopped.await.ok();
@@ -80,15 +83,19 @@ impl Server {
     }
 }
 
-fn router(service: Service, options: &ServerOptions) -> Result<Router> {
-    let mut server = tonic::transport::Server::builder()
+fn transport(options: &ServerOptions) -> Result<tonic::transport::Server> {
+    let transport = tonic::transport::Server::builder()
         .timeout(options.request_timeout)
         .max_concurrent_streams(options.max_streams)
         .http2_keepalive_interval(Some(options.keepalive))
         .http2_keepalive_timeout(Some(options.keepalive));
-    if let Some(tls) = &options.tls {
-        server = server.tls_config(tls.config()?).map_err(tls::unusable)?;
+    match &options.tls {
+        Some(tls) => transport.tls_config(tls.config()?).map_err(tls::unusable),
+        None => Ok(transport),
     }
+}
+
+fn router(mut transport: tonic::transport::Server, service: Service, options: &ServerOptions) -> Result<Router> {
     let describe = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
@@ -96,7 +103,7 @@ fn router(service: Service, options: &ServerOptions) -> Result<Router> {
     };
     let invalid = |error| Error::new(ErrorKind::Internal, "the protocol's own description is broken").caused_by(error);
     let service = GitRepositoryServiceServer::new(service).max_decoding_message_size(options.max_message_bytes);
-    Ok(server
+    Ok(transport
         .add_service(service)
         .add_service(describe().build_v1().map_err(invalid)?)
         .add_service(describe().build_v1alpha().map_err(invalid)?))
