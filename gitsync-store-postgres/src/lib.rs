@@ -1,0 +1,42 @@
+//! The store and the job queue of gitsync on Postgres: one database, shared by any number of processes and machines.
+//!
+//! [`PostgresStore`] is both a [`Store`](gitsync_core::Store) and a [`JobQueue`](gitsync_core::JobQueue); clone the `Arc` it
+//! is in to use it as either. What it does is what [`gitsync_sql`] says, as on SQLite; here is what only Postgres has.
+//!
+//! - Every call is one transaction, and is durable when it returns. Claims too: workers on other machines outlive a crash of
+//!   the database, and an epoch that was forgotten with a claim would be given twice.
+//! - Rows that a decision depends on are locked. What Postgres ends for the sake of another transaction is done again.
+//! - A claim locks the rows of the hosts it takes jobs from, and passes over those that another claim has.
+//! - Who waits for jobs is woken by `NOTIFY`, at most some twenty times a second. That is a hint; what is missed is found by
+//!   asking again.
+//! - Connections, statements and waits for locks have bounds: see [`PostgresOptions`]. While the database is away calls are
+//!   [`Unavailable`](gitsync_core::ErrorKind::Unavailable), and when it is back they work again.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use gitsync_core::queue::QueueLimits;
+//! use gitsync_core::{Store, SystemClock};
+//! use gitsync_store_postgres::{PostgresOptions, PostgresStore};
+//!
+//! # async fn example() -> gitsync_core::Result<()> {
+//! let options: PostgresOptions = "postgres://gitsync@localhost/gitsync".parse()?;
+//! let store = PostgresStore::open(options, Arc::new(SystemClock), QueueLimits::default()).await?;
+//! let organisation = store.create_organisation(&"rust-lang".parse()?, "The Rust project").await?;
+//! assert_eq!(store.organisation(organisation.id).await?, organisation);
+//! # Ok(())
+//! # }
+//! ```
+
+mod claim;
+mod connection;
+mod error;
+mod options;
+mod queue;
+mod records;
+mod store;
+mod transaction;
+mod watch;
+
+pub use options::PostgresOptions;
+pub use store::PostgresStore;

@@ -1,0 +1,82 @@
+//! The queue's side: each call is one of [`gitsync_sql::queue`] in a transaction.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use gitsync_core::Result;
+use gitsync_core::model::TaskId;
+use gitsync_core::queue::{ClaimRequest, ClaimedJob, HeartbeatAnswer, JobOutcome, JobQueue, Lease, NewJob, QueueStats};
+use gitsync_sql::queue as operations;
+
+use crate::PostgresStore;
+use crate::claim::claim;
+use crate::transaction::{Mode, in_transaction};
+
+#[async_trait]
+impl JobQueue for PostgresStore {
+    async fn enqueue(&self, jobs: &[NewJob]) -> Result<()> {
+        in_transaction!(self, Mode::Write, |c| operations::enqueue(c, jobs))?;
+        self.watch.announce();
+        Ok(())
+    }
+
+    async fn claim(&self, request: &ClaimRequest) -> Result<Vec<ClaimedJob>> {
+        operations::check_batch(request.limit)?;
+        if request.limit == 0 || request.storages.is_empty() {
+            return Ok(Vec::new());
+        }
+        let begin = self.claims_begin();
+        let (claimed, end) = in_transaction!(self, Mode::Write, |c| claim(c, request, &self.limits, &begin))?;
+        self.set_claims_begin(end);
+        Ok(claimed)
+    }
+
+    async fn heartbeat(&self, leases: &[Lease]) -> Result<Vec<HeartbeatAnswer>> {
+        in_transaction!(self, Mode::Write, |c| operations::heartbeat(c, leases, &self.limits))
+    }
+
+    async fn finish(&self, outcomes: &[(Lease, JobOutcome)]) -> Result<Vec<bool>> {
+        let answers = in_transaction!(self, Mode::Write, |c| operations::finish(c, outcomes))?;
+        self.watch.announce();
+        Ok(answers)
+    }
+
+    async fn cancel(&self, jobs: &[TaskId]) -> Result<()> {
+        in_transaction!(self, Mode::Write, |c| operations::cancel(c, jobs))
+    }
+
+    async fn cancel_requested(&self, leases: &[Lease]) -> Result<Vec<bool>> {
+        in_transaction!(self, Mode::Read, |c| operations::cancel_requested(c, leases))
+    }
+
+    async fn forget_hosts(&self, limit: usize) -> Result<u64> {
+        in_transaction!(self, Mode::Write, |c| operations::forget_hosts(c, limit))
+    }
+
+    async fn stats(&self) -> Result<QueueStats> {
+        in_transaction!(self, Mode::Read, |c| operations::stats(c))
+    }
+
+    async fn wait_ready(&self, timeout: Duration) {
+        tokio::select! {
+            () = self.watch.ready() => {}
+            () = self.next_moment() => {}
+            // Also while the database does not answer.
+            () = self.clock.sleep(timeout) => {}
+        }
+    }
+}
+
+impl PostgresStore {
+    /// Completes when time alone has made a job claimable, if the database knows of such a moment.
+    async fn next_moment(&self) {
+        match self.read_next_moment().await {
+            Ok((now, Some(next))) => self.clock.sleep(next.since(now)).await,
+            Ok((_, None)) | Err(_) => std::future::pending().await,
+        }
+    }
+
+    async fn read_next_moment(&self) -> Result<(gitsync_core::Timestamp, Option<gitsync_core::Timestamp>)> {
+        in_transaction!(self, Mode::Read, |c| operations::next_moment(c))
+    }
+}

@@ -1,0 +1,165 @@
+//! The store's side: each call is one of [`gitsync_sql::store`], in a transaction.
+
+use async_trait::async_trait;
+use gitsync_core::model::{
+    Branch, Commit, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress, RecordedRef, RefUpdate,
+    Repository, RepositoryId, RepositoryName, Slug, SyncTask, TaskId,
+};
+use gitsync_core::queue::NewJob;
+use gitsync_core::rules::{Archived, DueScan, Outcome, Request, Requested};
+use gitsync_core::store::{
+    Chunk, CommitFilter, NewRepository, Recording, RepositoryFilter, RepositoryPatch, Retention, StartedTask, Store,
+    TaskFilter, Work,
+};
+use gitsync_core::{Result, Timestamp};
+use gitsync_sql::Dialect;
+use gitsync_sql::store::{self as operations, PreparedCommits};
+
+use crate::PostgresStore;
+use crate::transaction::{Mode, in_transaction};
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn create_organisation(&self, slug: &Slug, name: &str) -> Result<Organisation> {
+        in_transaction!(self, Mode::Write, |c| operations::create_organisation(c, slug, name))
+    }
+
+    async fn organisation(&self, id: OrganisationId) -> Result<Organisation> {
+        in_transaction!(self, Mode::Read, |c| operations::organisation(c, id))
+    }
+
+    async fn organisation_by_slug(&self, slug: &Slug) -> Result<Organisation> {
+        in_transaction!(self, Mode::Read, |c| operations::organisation_by_slug(c, slug))
+    }
+
+    async fn list_organisations(&self, page: &PageRequest) -> Result<Page<Organisation>> {
+        in_transaction!(self, Mode::Read, |c| operations::list_organisations(c, page))
+    }
+
+    async fn create_repository(&self, new: &NewRepository) -> Result<(Repository, SyncTask)> {
+        in_transaction!(self, Mode::Write, |c| operations::create_repository(c, new))
+    }
+
+    async fn repository(&self, id: RepositoryId) -> Result<Repository> {
+        in_transaction!(self, Mode::Read, |c| operations::repository(c, id))
+    }
+
+    async fn repository_by_name(&self, organisation: OrganisationId, name: &RepositoryName) -> Result<Repository> {
+        in_transaction!(self, Mode::Read, |c| operations::repository_by_name(c, organisation, name))
+    }
+
+    async fn list_repositories(&self, filter: &RepositoryFilter, page: &PageRequest) -> Result<Page<Repository>> {
+        in_transaction!(self, Mode::Read, |c| operations::list_repositories(c, filter, page))
+    }
+
+    async fn update_repository(&self, id: RepositoryId, version: i64, patch: &RepositoryPatch) -> Result<Repository> {
+        in_transaction!(self, Mode::Write, |c| operations::update_repository(c, id, version, patch))
+    }
+
+    async fn archive_repository(&self, id: RepositoryId) -> Result<Archived> {
+        in_transaction!(self, Mode::Write, |c| operations::archive_repository(c, id))
+    }
+
+    async fn unarchive_repository(&self, id: RepositoryId) -> Result<Repository> {
+        in_transaction!(self, Mode::Write, |c| operations::unarchive_repository(c, id))
+    }
+
+    async fn request_task(&self, repository: RepositoryId, request: &Request) -> Result<Requested> {
+        in_transaction!(self, Mode::Write, |c| operations::request_task(c, repository, request))
+    }
+
+    async fn request_due(&self, limit: usize) -> Result<DueScan> {
+        in_transaction!(self, Mode::Write, |c| operations::request_due(c, limit))
+    }
+
+    async fn cancel_task(&self, id: TaskId) -> Result<SyncTask> {
+        in_transaction!(self, Mode::Write, |c| operations::cancel_task(c, id))
+    }
+
+    async fn task(&self, id: TaskId) -> Result<SyncTask> {
+        in_transaction!(self, Mode::Read, |c| operations::task(c, id))
+    }
+
+    async fn tasks(&self, ids: &[TaskId]) -> Result<Vec<SyncTask>> {
+        in_transaction!(self, Mode::Read, |c| operations::tasks(c, ids))
+    }
+
+    async fn list_tasks(&self, filter: &TaskFilter, page: &PageRequest) -> Result<Page<SyncTask>> {
+        in_transaction!(self, Mode::Read, |c| operations::list_tasks(c, filter, page))
+    }
+
+    async fn outbox(&self, limit: usize) -> Result<Vec<NewJob>> {
+        in_transaction!(self, Mode::Read, |c| operations::outbox(c, limit))
+    }
+
+    async fn mark_enqueued(&self, jobs: &[NewJob]) -> Result<()> {
+        // It compares tasks with jobs and locks neither: one that is given other work meanwhile must stay to be enqueued.
+        in_transaction!(self, Mode::WriteUnlocked, |c| operations::mark_enqueued(c, jobs))
+    }
+
+    async fn start_task(&self, task: TaskId, epoch: i64, attempt: u32) -> Result<StartedTask> {
+        in_transaction!(self, Mode::Write, |c| operations::start_task(c, task, epoch, attempt))
+    }
+
+    async fn baseline(&self, repository: RepositoryId) -> Result<Vec<RecordedRef>> {
+        in_transaction!(self, Mode::Read, |c| operations::baseline(c, repository))
+    }
+
+    async fn report_progress(&self, work: Work, progress: &Progress) -> Result<()> {
+        in_transaction!(self, Mode::Write, |c| operations::report_progress(c, work, progress))
+    }
+
+    async fn begin_recording(&self, work: Work) -> Result<()> {
+        in_transaction!(self, Mode::Write, |c| operations::begin_recording(c, work))
+    }
+
+    async fn record_commits(&self, work: Work, commits: &[Commit]) -> Result<()> {
+        in_transaction!(self, Mode::Write, |c| async {
+            let prepared = PreparedCommits::new(Dialect::Postgres, work, commits)?;
+            operations::record_commits(c, work, prepared).await
+        })
+    }
+
+    async fn orphan_commits(&self, work: Work, commits: &[ObjectId]) -> Result<()> {
+        in_transaction!(self, Mode::Write, |c| operations::orphan_commits(c, work, commits))
+    }
+
+    async fn orphan_unrecorded(&self, work: Work, limit: usize) -> Result<Chunk> {
+        in_transaction!(self, Mode::Write, |c| operations::orphan_unrecorded(c, work, limit))
+    }
+
+    async fn finish_task(
+        &self,
+        work: Work,
+        outcome: &Outcome,
+        recording: Option<&Recording>,
+        next_sync_at: Option<Timestamp>,
+    ) -> Result<SyncTask> {
+        in_transaction!(self, Mode::Write, |c| operations::finish_task(c, work, outcome, recording, next_sync_at))
+    }
+
+    async fn purge_repository(&self, work: Work, limit: usize) -> Result<Chunk> {
+        in_transaction!(self, Mode::Write, |c| operations::purge_repository(c, work, limit))
+    }
+
+    async fn list_branches(&self, repository: RepositoryId, page: &PageRequest) -> Result<Page<Branch>> {
+        in_transaction!(self, Mode::Read, |c| operations::list_branches(c, repository, page))
+    }
+
+    async fn list_commits(
+        &self,
+        repository: RepositoryId,
+        filter: &CommitFilter,
+        page: &PageRequest,
+    ) -> Result<Page<Commit>> {
+        in_transaction!(self, Mode::Read, |c| operations::list_commits(c, repository, filter, page))
+    }
+
+    async fn list_ref_updates(&self, repository: RepositoryId, page: &PageRequest) -> Result<Page<RefUpdate>> {
+        in_transaction!(self, Mode::Read, |c| operations::list_ref_updates(c, repository, page))
+    }
+
+    async fn prune(&self, retention: &Retention) -> Result<u64> {
+        in_transaction!(self, Mode::Write, |c| operations::prune(c, retention))
+    }
+}

@@ -1,0 +1,42 @@
+//! The conformance suites against the store and queue on Postgres.
+
+mod support;
+
+use std::sync::Arc;
+
+use gitsync_core::queue::QueueLimits;
+use gitsync_core::testing::ManualClock;
+use gitsync_core::testing::queue_suite::{LIMITS, QueueHarness};
+use gitsync_core::testing::store_suite::StoreHarness;
+use gitsync_store_postgres::PostgresStore;
+
+use support::{Database, open};
+
+async fn make(limits: QueueLimits) -> (Arc<PostgresStore>, ManualClock, Database) {
+    let database = Database::create().await;
+    let clock = ManualClock::default();
+    let store = open(&database, &clock, limits).await;
+    (store, clock, database)
+}
+
+mod store {
+    use super::*;
+
+    async fn make() -> StoreHarness {
+        let (store, clock, database) = super::make(QueueLimits::default()).await;
+        StoreHarness::new(store, clock).keep(database)
+    }
+
+    gitsync_core::store_suite!(make);
+}
+
+mod queue {
+    use super::*;
+
+    async fn make() -> QueueHarness {
+        let (store, clock, database) = super::make(LIMITS).await;
+        QueueHarness::new(store, clock).keep(database)
+    }
+
+    gitsync_core::queue_suite!(make);
+}
