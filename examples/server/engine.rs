@@ -4,26 +4,22 @@ use std::fs;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use gitsync_core::engine::GitSyncBuilder;
 use gitsync_core::{GitBackend, GitSync, SystemClock};
 use gitsync_gix::GixBackend;
 use gitsync_store_sqlite::SqliteStore;
 use gitsync_transport::{NetOptions, NetTransport};
 
-use crate::options::{Backend, Options};
+use crate::options::{Backend, Database, Options};
 
 /// Puts the engine together; makes the directories and the database if they are not there.
 pub(crate) async fn open(options: &Options) -> Result<GitSync> {
-    let file = options.sqlite_file()?;
-    if let Some(directory) = file.parent() {
-        fs::create_dir_all(directory).with_context(|| format!("cannot make the directory {}", directory.display()))?;
-    }
-    let database = SqliteStore::open(file, Arc::new(SystemClock), options.limits()).await?;
     let policy = options.policy()?;
     let backend: Arc<dyn GitBackend> = match options.git_backend {
         Backend::Gix => Arc::new(GixBackend::default()),
     };
-    let mut builder = GitSync::builder()
-        .database(Arc::new(database))
+    let mut builder = database(options)
+        .await?
         .backend(backend)
         .transport(Arc::new(NetTransport::new(policy.clone(), NetOptions::default())))
         .policy(policy)
@@ -32,4 +28,23 @@ pub(crate) async fn open(options: &Options) -> Result<GitSync> {
         builder = builder.storage(&name, directory);
     }
     Ok(builder.build()?)
+}
+
+/// Opens the database, which brings its schema up to date.
+async fn database(options: &Options) -> Result<GitSyncBuilder> {
+    let (builder, clock) = (GitSync::builder(), Arc::new(SystemClock));
+    match options.database()? {
+        Database::Sqlite(file) => {
+            if let Some(directory) = file.parent() {
+                fs::create_dir_all(directory)
+                    .with_context(|| format!("cannot make the directory {}", directory.display()))?;
+            }
+            Ok(builder.database(Arc::new(SqliteStore::open(file, clock, options.limits()).await?)))
+        }
+        #[cfg(feature = "postgres")]
+        Database::Postgres(address) => {
+            let store = gitsync_store_postgres::PostgresStore::open(*address, clock, options.limits()).await?;
+            Ok(builder.database(Arc::new(store)))
+        }
+    }
 }

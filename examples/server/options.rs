@@ -15,7 +15,7 @@ use gitsync_core::source::{Scheme, SourcePolicy};
 /// Without any setting it listens on 127.0.0.1:50051, lets everybody on this machine do everything, and keeps its database
 /// and its repositories in ./gitsync-data. SIGTERM and Ctrl-C end it: what runs is waited for, then given back, and gone on
 /// with at the next start.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(
     version,
     after_help = "\
@@ -58,15 +58,16 @@ pub(crate) struct Options {
     #[arg(long, env = "GITSYNC_TLS_KEY", value_name = "FILE", requires = "tls_cert", help_heading = "Service")]
     pub(crate) tls_key: Option<PathBuf>,
 
-    /// Where the database is
+    /// Where the database is: sqlite://PATH, or postgres://USER:PASSWORD@HOST/DATABASE (with the feature postgres)
     #[arg(
         long,
         env = "DATABASE_URL",
         value_name = "URL",
         default_value = "sqlite://./gitsync-data/gitsync.db",
+        hide_env_values = true,
         help_heading = "Storage"
     )]
-    pub(crate) database_url: String,
+    database_url: String,
 
     /// Directory of the repositories, the storage named `default`
     #[arg(
@@ -197,6 +198,15 @@ pub(crate) struct Options {
     pub(crate) log_format: LogFormat,
 }
 
+/// Where the database is.
+pub(crate) enum Database {
+    /// In a file.
+    Sqlite(PathBuf),
+    /// At a server.
+    #[cfg(feature = "postgres")]
+    Postgres(Box<gitsync_store_postgres::PostgresOptions>),
+}
+
 /// A part of the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Role {
@@ -246,16 +256,21 @@ impl Options {
         }
     }
 
-    /// Returns the file of the SQLite database.
-    pub(crate) fn sqlite_file(&self) -> Result<PathBuf> {
+    /// Returns the database.
+    pub(crate) fn database(&self) -> Result<Database> {
         match self.database_url.split_once(':') {
             Some(("sqlite", path)) => match path.strip_prefix("//").unwrap_or(path) {
                 "" | ":memory:" => bail!("the database is a file; use sqlite://PATH"),
-                path => Ok(PathBuf::from(path)),
+                path => Ok(Database::Sqlite(PathBuf::from(path))),
             },
-            Some(("postgres" | "postgresql", _)) => bail!("Postgres is not supported yet; use sqlite://PATH"),
+            #[cfg(feature = "postgres")]
+            Some(("postgres" | "postgresql", _)) => Ok(Database::Postgres(Box::new(self.database_url.parse()?))),
+            #[cfg(not(feature = "postgres"))]
+            Some(("postgres" | "postgresql", _)) => {
+                bail!("this server was built without Postgres; build it with --features postgres, or use sqlite://PATH")
+            }
             // Whatever else it is may hold a password.
-            _ => bail!("the database URL is not like sqlite://PATH"),
+            _ => bail!("the database URL is like neither sqlite://PATH nor postgres://USER:PASSWORD@HOST/DATABASE"),
         }
     }
 
