@@ -6,14 +6,16 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gitsync_core::model::TaskId;
 use gitsync_core::queue::{ClaimRequest, JobOutcome, JobQueue, NewJob, QueueLimits};
 use gitsync_core::testing::ManualClock;
 use gitsync_store_postgres::PostgresStore;
 use sqlx::Connection;
+use tokio::time::timeout;
 
-use support::{Database, execute, job, open};
+use support::{Database, execute, job, open, wait_for_a_lock};
 
 /// The most hosts that a claim looks at in one step.
 const HOSTS: usize = 256;
@@ -48,7 +50,7 @@ async fn a_host_that_another_claim_has_is_passed_over() {
     assert_eq!(claim(&store, 10).await, ids(&jobs[..1]));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_only_host_is_waited_for() {
     let database = Database::create().await;
     let store = open(&database, &ManualClock::default(), QueueLimits::default()).await;
@@ -62,14 +64,7 @@ async fn the_only_host_is_waited_for() {
         let store = Arc::clone(&store);
         async move { claim(&store, 10).await }
     });
-    loop {
-        let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() \
-                     AND wait_event_type = 'Lock')";
-        if sqlx::query_scalar(waits).fetch_one(&mut watching).await.unwrap() {
-            break;
-        }
-        assert!(!claiming.is_finished(), "it came back without having waited");
-    }
+    timeout(Duration::from_secs(60), wait_for_a_lock(&mut watching)).await.expect("it waits for the host");
     held.rollback().await.unwrap();
     assert_eq!(claiming.await.unwrap(), ids(&jobs));
 }

@@ -12,10 +12,11 @@ mod programs;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use gitsync_core::model::{Slug, TaskId};
+use gitsync_core::model::{Layout, Slug, SourceType, TaskId};
 use gitsync_core::queue::{Lane, NewJob, QueueLimits};
+use gitsync_core::store::NewRepository;
 use gitsync_core::testing::ManualClock;
-use gitsync_core::{SystemClock, Timestamp};
+use gitsync_core::{Store, SystemClock, Timestamp};
 use gitsync_sql::{Dialect, migrations};
 use gitsync_store_postgres::{PostgresOptions, PostgresStore};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -128,6 +129,31 @@ pub(crate) fn slug(text: &str) -> Slug {
 pub(crate) fn job(host: &str) -> NewJob {
     let lane = Lane { storage: "default".parse().expect("a name"), host: host.parse().expect("a host") };
     NewJob { id: TaskId::generate(), lane, priority: 0, run_at: Timestamp::from_secs(0), attempt: 0, epoch: 0 }
+}
+
+/// Describes a mirror in an organisation of its own.
+pub(crate) async fn mirror(store: &PostgresStore) -> NewRepository {
+    NewRepository {
+        organisation: store.create_organisation(&slug("org"), "Org").await.expect("an organisation").id,
+        name: "mirror".parse().expect("a name"),
+        description: String::new(),
+        owner: "somebody".into(),
+        is_public: true,
+        layout: Layout::Mirror,
+        source: Some("https://host.example/mirror".parse().expect("a source")),
+        source_type: SourceType::Custom,
+        storage: "default".parse().expect("a name"),
+        task: TaskId::generate(),
+    }
+}
+
+/// Completes when somebody waits for a lock in the database that a connection is to.
+pub(crate) async fn wait_for_a_lock(connection: &mut PgConnection) {
+    const WAITS: &str = "SELECT EXISTS (SELECT FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock')";
+    while !sqlx::query_scalar::<_, bool>(WAITS).fetch_one(&mut *connection).await.expect("the server answers") {
+        tokio::task::yield_now().await;
+    }
 }
 
 fn from_environment() -> Option<PgConnectOptions> {
