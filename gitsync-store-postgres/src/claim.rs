@@ -46,6 +46,9 @@ const FIND_HOSTS: &str = "
 
 /// The lanes of those hosts that have room and are not left alone, with the moment since which the first job of each is
 /// due: the most urgent first.
+///
+/// That job is asked for in the whole order of the index, down to its id. In that of time alone the database may rather go
+/// through the index of all jobs by time, which has the right ones far behind others.
 const FIND_LANES: &str = "
     WITH RECURSIVE open (host) AS MATERIALIZED (
         SELECT asked.host FROM unnest($2::text[]) AS asked (host)
@@ -73,7 +76,7 @@ const FIND_LANES: &str = "
         SELECT job.run_at FROM job
         WHERE job.leased_until IS NULL AND job.storage = lane.storage AND job.host = lane.host
             AND job.priority = lane.priority AND job.run_at <= $5
-        ORDER BY job.run_at LIMIT 1
+        ORDER BY job.run_at, job.id LIMIT 1
     ) AS due
     ORDER BY lane.priority, due.run_at LIMIT $6";
 

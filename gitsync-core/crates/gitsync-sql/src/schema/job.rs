@@ -55,6 +55,13 @@ pub(crate) fn waiting() -> Expr {
     super::literal(format!("{LEASED_UNTIL} IS NULL"))
 }
 
+/// Holds for a job that nobody has, among those that are found by their ids. It says what [`waiting`] says so that no partial
+/// index seems to serve it: Postgres, while it knows little of the table, would rather read the whole of one than look the
+/// ids up.
+pub(crate) fn still_waiting() -> Expr {
+    super::literal(format!("CASE WHEN {LEASED_UNTIL} IS NULL THEN TRUE ELSE FALSE END"))
+}
+
 /// Holds for a job that somebody has.
 pub(crate) fn leased() -> Expr {
     super::literal(format!("{LEASED_UNTIL} IS NOT NULL"))

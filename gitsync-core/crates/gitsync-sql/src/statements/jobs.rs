@@ -9,7 +9,7 @@ use super::{is, is_in, select};
 use crate::rows::job::record;
 use crate::schema::job::{
     ABANDONED_AT, ALL, ATTEMPT, CANCEL_REQUESTED, COUNTED, DEADLINE_AT, EPOCH, HOST, ID, LEASED_UNTIL, PRIORITY,
-    RUN_AT, STORAGE, TABLE, leased, waiting,
+    RUN_AT, STORAGE, TABLE, leased, still_waiting, waiting,
 };
 use crate::{Dialect, Statement, Value, statement};
 
@@ -54,7 +54,7 @@ pub fn lease(dialect: Dialect, ids: &[TaskId], limits: &QueueLimits, now: Timest
         .value(DEADLINE_AT, Value::from(now.after(limits.deadline)))
         .value(ABANDONED_AT, Value::Int(None))
         .and_where(is_in(ID, ids.iter().copied()))
-        .and_where(waiting());
+        .and_where(still_waiting());
     update.returning(Query::returning().columns([ID, STORAGE, HOST, ATTEMPT, EPOCH, COUNTED]));
     dialect.render(&update)
 }
@@ -96,7 +96,7 @@ pub fn delete(dialect: Dialect, ids: &[TaskId]) -> Result<Statement> {
 
 /// Deletes those jobs that nobody has begun to work on.
 pub fn delete_untouched(dialect: Dialect, ids: &[TaskId]) -> Result<Statement> {
-    let untouched = [is_in(ID, ids.iter().copied()), waiting(), Expr::col(ABANDONED_AT).is_null()];
+    let untouched = [is_in(ID, ids.iter().copied()), still_waiting(), Expr::col(ABANDONED_AT).is_null()];
     statement::delete(dialect, TABLE, untouched)
 }
 

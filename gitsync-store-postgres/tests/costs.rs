@@ -1,0 +1,102 @@
+//! What a claim costs, however many jobs wait.
+
+#![allow(clippy::unwrap_used, reason = "the functions of a test are tests")]
+
+mod support;
+
+use std::time::Duration;
+
+use gitsync_core::Clock;
+use gitsync_core::queue::{ClaimRequest, JobOutcome, JobQueue, NewJob, QueueLimits};
+use gitsync_core::testing::ManualClock;
+use gitsync_store_postgres::PostgresStore;
+use sqlx::PgConnection;
+use tokio::time::timeout;
+
+use support::{Database, execute, job};
+
+/// So many that the database makes its general plans of the statements, too.
+const CLAIMS: i64 = 10;
+
+async fn enqueue(store: &PostgresStore, jobs: &[NewJob]) {
+    for batch in jobs.chunks(256) {
+        store.enqueue(batch).await.unwrap();
+    }
+}
+
+/// Opens the store, and closes it: only then the server has counted all that was done.
+async fn with_store<T>(database: &Database, clock: &ManualClock, work: impl AsyncFnOnce(&PostgresStore) -> T) -> T {
+    let limits = QueueLimits { host_concurrency: 1, ..QueueLimits::default() };
+    let store = support::open(database, clock, limits).await;
+    let result = work(&store).await;
+    std::sync::Arc::into_inner(store).unwrap().close().await;
+    result
+}
+
+/// Returns the pages that a claim of two jobs and their end look at, while `count` jobs wait for a host that is full and as
+/// many, more urgent, are not due.
+async fn pages(count: i64, knows_the_tables: bool) -> i64 {
+    let (database, clock) = (Database::create().await, ManualClock::default());
+    let later = clock.now().after(Duration::from_secs(3600));
+    with_store(&database, &clock, async |store| {
+        enqueue(store, &(0..count).map(|_| job("full.example")).collect::<Vec<_>>()).await;
+        assert_eq!(claim(store).await, 1);
+        let not_due = |_| NewJob { priority: -5, run_at: later, ..job("a.example") };
+        enqueue(store, &(0..count).map(not_due).collect::<Vec<_>>()).await;
+        for _ in 0..CLAIMS {
+            enqueue(store, &[job("a.example"), job("z.example")]).await;
+        }
+    })
+    .await;
+    let mut connection = database.connect().await;
+    const WRITTEN: &str = "SELECT n_tup_ins FROM pg_stat_user_tables WHERE relname = 'job'";
+    until(&mut connection, WRITTEN, 2 * count + 2 * CLAIMS).await;
+    if knows_the_tables {
+        execute(&mut connection, "VACUUM ANALYZE").await;
+    }
+    execute(&mut connection, "SELECT pg_stat_reset()").await;
+    with_store(&database, &clock, async |store| {
+        for _ in 0..CLAIMS {
+            assert_eq!(claim(store).await, 2);
+        }
+    })
+    .await;
+    counted(&mut connection).await / CLAIMS
+}
+
+/// Claims what there is, ends it but at the host that is to be full, and tells how many that was.
+async fn claim(store: &PostgresStore) -> usize {
+    let request = ClaimRequest { limit: 10, storages: vec!["default".parse().unwrap()] };
+    let claimed = store.claim(&request).await.unwrap();
+    let ended = claimed.iter().filter(|job| job.lane.host.as_str() != "full.example");
+    let ended: Vec<_> = ended.map(|job| (job.lease, JobOutcome::Done)).collect();
+    store.finish(&ended).await.unwrap();
+    claimed.len()
+}
+
+/// Waits until the server has counted so many: it does so some time after the connection was closed.
+async fn until(connection: &mut PgConnection, count: &'static str, least: i64) {
+    let counting = async {
+        while sqlx::query_scalar::<_, i64>(count).fetch_one(&mut *connection).await.unwrap() < least {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(60), counting).await.expect("the server counts what was done");
+}
+
+/// Waits until the deletion of the claimed jobs was counted, and returns how many pages were looked at.
+async fn counted(connection: &mut PgConnection) -> i64 {
+    const DELETED: &str = "SELECT n_tup_del FROM pg_stat_user_tables WHERE relname = 'job'";
+    const PAGES: &str = "SELECT sum(heap_blks_read + heap_blks_hit + idx_blks_read + idx_blks_hit)::bigint
+        FROM pg_statio_user_tables WHERE relname IN ('job', 'source_host')";
+    until(connection, DELETED, 2 * CLAIMS).await;
+    sqlx::query_scalar(PAGES).fetch_one(&mut *connection).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_cost_of_a_claim_does_not_depend_on_how_many_jobs_wait() {
+    for knows_the_tables in [false, true] {
+        let (few, many) = (pages(500, knows_the_tables).await, pages(10_000, knows_the_tables).await);
+        assert!(many < 2 * few && many < 300, "{few} pages with 1,000 jobs, {many} with 20,000");
+    }
+}
