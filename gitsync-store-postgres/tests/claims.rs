@@ -12,10 +12,13 @@ use gitsync_core::model::TaskId;
 use gitsync_core::queue::{ClaimRequest, JobOutcome, JobQueue, NewJob, QueueLimits};
 use gitsync_core::testing::ManualClock;
 use gitsync_store_postgres::PostgresStore;
+use gitsync_test_postgres::{Database, execute, wait_for_a_lock};
 use sqlx::Connection;
 use tokio::time::timeout;
 
-use support::{Database, execute, job, open, wait_for_a_lock};
+use support::{job, open};
+
+gitsync_test_postgres::keeper!();
 
 /// The most hosts that a claim looks at in one step.
 const HOSTS: usize = 256;

@@ -9,8 +9,11 @@ use gitsync_core::testing::ManualClock;
 use gitsync_core::testing::queue_suite::{LIMITS, QueueHarness};
 use gitsync_core::testing::store_suite::StoreHarness;
 use gitsync_store_postgres::PostgresStore;
+use gitsync_test_postgres::Database;
 
-use support::{Database, open};
+use support::open;
+
+gitsync_test_postgres::keeper!();
 
 async fn make(limits: QueueLimits) -> (Arc<PostgresStore>, ManualClock, Database) {
     let database = Database::create().await;

@@ -10,10 +10,13 @@ use gitsync_core::Clock;
 use gitsync_core::queue::{ClaimRequest, JobOutcome, JobQueue, NewJob, QueueLimits};
 use gitsync_core::testing::ManualClock;
 use gitsync_store_postgres::PostgresStore;
+use gitsync_test_postgres::{Database, execute};
 use sqlx::PgConnection;
 use tokio::time::timeout;
 
-use support::{Database, execute, job};
+use support::job;
+
+gitsync_test_postgres::keeper!();
 
 /// So many that the database makes its general plans of the statements, too.
 const CLAIMS: i64 = 10;

@@ -9,8 +9,11 @@ use gitsync_core::queue::QueueLimits;
 use gitsync_core::{ErrorKind, Store, SystemClock};
 use gitsync_sql::migrations;
 use gitsync_store_postgres::{PostgresOptions, PostgresStore};
+use gitsync_test_postgres::{Database, execute};
 
-use support::{Database, execute, slug};
+use support::slug;
+
+gitsync_test_postgres::keeper!();
 
 async fn open(options: PostgresOptions) -> gitsync_core::Result<PostgresStore> {
     PostgresStore::open(options, Arc::new(SystemClock), QueueLimits::default()).await

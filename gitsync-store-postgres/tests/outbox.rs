@@ -8,10 +8,13 @@ use std::time::Duration;
 use gitsync_core::Store;
 use gitsync_core::queue::QueueLimits;
 use gitsync_core::testing::ManualClock;
+use gitsync_test_postgres::{Database, execute, wait_for_a_lock};
 use sqlx::Connection;
 use tokio::time::timeout;
 
-use support::{Database, execute, mirror, open, wait_for_a_lock};
+use support::{mirror, open};
+
+gitsync_test_postgres::keeper!();
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_task_that_is_given_other_work_while_it_is_marked_stays_to_be_enqueued() {

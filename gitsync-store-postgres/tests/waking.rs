@@ -10,11 +10,14 @@ use std::time::Duration;
 use gitsync_core::queue::{JobQueue, QueueLimits};
 use gitsync_core::testing::ManualClock;
 use gitsync_store_postgres::PostgresStore;
+use gitsync_test_postgres::{Database, execute};
 use sqlx::PgConnection;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use support::{Database, execute, job, open};
+use support::{job, open};
+
+gitsync_test_postgres::keeper!();
 
 /// After this time on a real clock what should have happened at once will not happen any more.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,0 +1,53 @@
+//! A server that one test has for itself.
+
+use tempfile::TempDir;
+
+use crate::place::{Durability, Place};
+
+/// A server that only one test uses, which may stop it and start it again. It is gone with the value.
+#[derive(Debug)]
+pub struct OwnServer {
+    place: Place,
+    directory: TempDir,
+}
+
+impl OwnServer {
+    /// Starts a server with nothing in it.
+    ///
+    /// # Panics
+    /// If Postgres is not installed.
+    pub fn start() -> Self {
+        // Another user has to reach it, and the path of a socket has to be short.
+        let directory = tempfile::Builder::new().prefix("gitsync-pg-").tempdir_in("/tmp").expect("a directory");
+        let place = Place::at(directory.path().to_owned());
+        place.initialize();
+        place.start(Durability::Committed);
+        OwnServer { place, directory }
+    }
+
+    /// Returns the address of its only database.
+    pub fn url(&self) -> String {
+        self.place.url("postgres")
+    }
+
+    /// Ends it without a warning, as a machine that fails does. What was committed is kept.
+    pub fn stop(&self) {
+        self.place.stop();
+    }
+
+    /// Starts it again.
+    pub fn start_again(&self) {
+        self.place.start(Durability::Committed);
+    }
+
+    /// Returns where its files are, for a person to look at.
+    pub fn directory(&self) -> &std::path::Path {
+        self.directory.path()
+    }
+}
+
+impl Drop for OwnServer {
+    fn drop(&mut self) {
+        self.place.stop();
+    }
+}
