@@ -9,7 +9,8 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
     Branch, Commit, Layout, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress, RecordedRef, RefName,
-    RefUpdate, Repository, RepositoryId, RepositoryName, Slug, SourceType, StorageName, SyncTask, TaskId, TaskKind,
+    RefUpdate, Repository, RepositoryId, RepositoryName, Slug, SourceType, StorageName, StorageRecord, StorageReport,
+    SyncTask, TaskId, TaskKind,
 };
 use crate::plan::{Digest, Movement, RefPattern};
 use crate::queue::NewJob;
@@ -22,6 +23,9 @@ pub const MAX_STORE_BATCH: usize = 5_000;
 
 /// The most organisations that a [`RepositoryFilter`] may name.
 pub const MAX_FILTER_ORGANISATIONS: usize = 1_000;
+
+/// The most storages that [`Store::storages`] returns.
+pub const MAX_STORAGES: usize = 1_000;
 
 /// A repository to create.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -201,9 +205,9 @@ pub struct Retention {
 /// Every call is one transaction: it happens whole or not at all, and is durable when it returns. What a task notes on its
 /// way ([`mark_enqueued`](Store::mark_enqueued), [`report_progress`](Store::report_progress),
 /// [`begin_recording`](Store::begin_recording), [`record_commits`](Store::record_commits),
-/// [`orphan_commits`](Store::orphan_commits), [`orphan_unrecorded`](Store::orphan_unrecorded)) need only survive the
-/// process; a loss of power may take it where it takes all workers too, but never without all that was written later.
-/// Decisions are those of [`rules`](crate::rules); a store loads rows, asks, and writes. Time is the store's own clock,
+/// [`orphan_commits`](Store::orphan_commits), [`orphan_unrecorded`](Store::orphan_unrecorded)), and the
+/// [report](Store::report_storage) of a storage, need only survive the process; a loss of power may take it where it takes
+/// all workers too, but never without all that was written later. Decisions are those of [`rules`](crate::rules); a store loads rows, asks, and writes. Time is the store's own clock,
 /// which tests inject.
 ///
 /// No transaction grows with the number of commits: what concerns all of a repository's is done in [`Chunk`]s, each a call
@@ -368,4 +372,14 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Removes what is older than its retention and tells how many rows went.
     async fn prune(&self, retention: &Retention) -> Result<u64>;
+
+    /// Notes that a worker serves a storage, and how much room there is; see
+    /// [`rules::report_storage`](crate::rules::report_storage). Of machines that report one at once, one is accepted.
+    ///
+    /// # Errors
+    /// `Conflict` if another machine serves it, `InvalidInput` for a machine's name that the rule refuses.
+    async fn report_storage(&self, report: &StorageReport) -> Result<()>;
+
+    /// Returns the storages that were ever reported, the ones seen last first, at most [`MAX_STORAGES`].
+    async fn storages(&self) -> Result<Vec<StorageRecord>>;
 }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use gitsync_core::model::{
     Branch, Commit, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress, RecordedRef, RefUpdate,
-    Repository, RepositoryId, RepositoryName, Slug, SyncTask, TaskId,
+    Repository, RepositoryId, RepositoryName, Slug, StorageRecord, StorageReport, SyncTask, TaskId,
 };
 use gitsync_core::queue::NewJob;
 use gitsync_core::rules::{Archived, DueScan, Outcome, Request, Requested};
@@ -161,5 +161,13 @@ impl Store for PostgresStore {
 
     async fn prune(&self, retention: &Retention) -> Result<u64> {
         in_transaction!(self, Mode::Write, |c| operations::prune(c, retention))
+    }
+
+    async fn report_storage(&self, report: &StorageReport) -> Result<()> {
+        in_transaction!(self, Mode::Write, |c| operations::report_storage(c, report))
+    }
+
+    async fn storages(&self) -> Result<Vec<StorageRecord>> {
+        in_transaction!(self, Mode::Read, |c| operations::storages(c))
     }
 }

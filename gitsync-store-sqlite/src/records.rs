@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use gitsync_core::model::{
     Branch, Commit, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress, RecordedRef, RefUpdate,
-    Repository, RepositoryId, RepositoryName, Slug, SyncTask, TaskId,
+    Repository, RepositoryId, RepositoryName, Slug, StorageRecord, StorageReport, SyncTask, TaskId,
 };
 use gitsync_core::queue::NewJob;
 use gitsync_core::rules::{Archived, DueScan, Outcome, Request, Requested};
@@ -180,5 +180,14 @@ impl Store for SqliteStore {
     async fn prune(&self, retention: &Retention) -> Result<u64> {
         let retention = *retention;
         self.write(move |c| Box::pin(async move { operations::prune(c, &retention).await })).await
+    }
+
+    async fn report_storage(&self, report: &StorageReport) -> Result<()> {
+        let report = report.clone();
+        self.write_repeatable(move |c| Box::pin(async move { operations::report_storage(c, &report).await })).await
+    }
+
+    async fn storages(&self) -> Result<Vec<StorageRecord>> {
+        self.read(move |c| Box::pin(operations::storages(c))).await
     }
 }

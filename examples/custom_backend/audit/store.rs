@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use gitsync_core::model::{
     Branch, Commit, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress, RecordedRef, RefUpdate,
-    Repository, RepositoryId, RepositoryName, Slug, SyncTask, TaskId,
+    Repository, RepositoryId, RepositoryName, Slug, StorageRecord, StorageReport, SyncTask, TaskId,
 };
 use gitsync_core::queue::NewJob;
 use gitsync_core::rules::{Archived, DueScan, Outcome, Request, Requested};
@@ -180,5 +180,13 @@ impl<S: Store> Store for Audited<S> {
 
     async fn list_ref_updates(&self, repository: RepositoryId, page: &PageRequest) -> Result<Page<RefUpdate>> {
         self.database.list_ref_updates(repository, page).await
+    }
+
+    async fn report_storage(&self, report: &StorageReport) -> Result<()> {
+        self.database.report_storage(report).await
+    }
+
+    async fn storages(&self) -> Result<Vec<StorageRecord>> {
+        self.database.storages().await
     }
 }

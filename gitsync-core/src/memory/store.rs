@@ -9,7 +9,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::Result;
 use crate::model::{
     Branch, Commit, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress, RecordedRef, RefUpdate,
-    Repository, RepositoryId, RepositoryName, Slug, SyncTask, TaskId,
+    Repository, RepositoryId, RepositoryName, Slug, StorageRecord, StorageReport, SyncTask, TaskId,
 };
 use crate::queue::NewJob;
 use crate::rules::{Archived, DueScan, Outcome, Request, Requested};
@@ -199,5 +199,14 @@ impl Store for MemoryStore {
 
     async fn prune(&self, retention: &Retention) -> Result<u64> {
         Ok(self.begin().0.prune(retention))
+    }
+
+    async fn report_storage(&self, report: &StorageReport) -> Result<()> {
+        let (mut tables, now) = self.begin();
+        tables.report_storage(report, now)
+    }
+
+    async fn storages(&self) -> Result<Vec<StorageRecord>> {
+        Ok(self.read().storages())
     }
 }

@@ -10,6 +10,7 @@ mod page;
 mod ref_name;
 mod ref_update;
 mod repository;
+mod storage;
 mod task;
 
 pub use branch::{Branch, RecordedRef};
@@ -22,4 +23,5 @@ pub use page::{Cursor, MAX_PAGE_ITEMS, Page, PageRequest};
 pub use ref_name::{MAX_REF_NAME_BYTES, RESERVED_NAMESPACE, RefName};
 pub use ref_update::{RefChange, RefUpdate};
 pub use repository::{Layout, Repository, SourceType, StatusBefore};
+pub use storage::{StorageRecord, StorageReport};
 pub use task::{Progress, StoredError, Strength, SyncTask, TaskKind, TaskParameters};

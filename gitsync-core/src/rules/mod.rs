@@ -13,10 +13,12 @@ mod finish;
 #[cfg(test)]
 mod fixtures;
 mod job;
+mod place;
 mod purge;
 mod request;
 mod rhythm;
 mod start;
+mod storage;
 mod work;
 
 pub use archive::{Archived, archive, unarchive};
@@ -30,8 +32,10 @@ pub use due::{DUE_AGAIN, Due, DueScan, due, is_due};
 pub use edit::edit;
 pub use finish::{Completion, Finished, Outcome, finish};
 pub use job::{job, lane};
+pub use place::place;
 pub use purge::purge;
 pub use request::{Disposition, Request, Requested, Unfinished, request};
 pub use rhythm::{Rhythm, next_sync_at};
 pub use start::{Start, start};
+pub use storage::{MAX_MACHINE_BYTES, STORAGE_FRESH_FOR, is_fresh, may_serve, report_storage};
 pub use work::may_write;

@@ -6,6 +6,7 @@ mod outbox;
 mod prune;
 mod record;
 mod requests;
+mod storages;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +15,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
     Commit, ObjectId, Organisation, OrganisationId, RecordedRef, RefName, RefUpdate, Repository, RepositoryId,
-    SyncTask, TaskId,
+    StorageName, StorageRecord, SyncTask, TaskId,
 };
 use crate::rules::Unfinished;
 use crate::state::TaskStatus;
@@ -29,6 +30,7 @@ pub(super) struct Tables {
     /// The deletions of repositories that are gone.
     tombstones: BTreeMap<TaskId, SyncTask>,
     ref_updates: BTreeMap<i64, RefUpdate>,
+    storages: BTreeMap<StorageName, StorageRecord>,
     /// The highest ids given away. They are not given again when their rows are gone.
     last_organisation: i32,
     last_repository: i32,

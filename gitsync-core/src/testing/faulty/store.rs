@@ -3,7 +3,7 @@
 use crate::clock::Timestamp;
 use crate::model::{
     Branch, Commit, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress, RecordedRef, RefUpdate,
-    Repository, RepositoryId, RepositoryName, Slug, SyncTask, TaskId,
+    Repository, RepositoryId, RepositoryName, Slug, StorageRecord, StorageReport, SyncTask, TaskId,
 };
 use crate::queue::NewJob;
 use crate::rules::{Archived, DueScan, Outcome, Request, Requested};
@@ -77,6 +77,8 @@ faulty! {
         ListCommits => list_commits(repository: RepositoryId, filter: &CommitFilter, page: &PageRequest) -> Page<Commit>;
         ListRefUpdates => list_ref_updates(repository: RepositoryId, page: &PageRequest) -> Page<RefUpdate>;
         Prune => prune(retention: &Retention) -> u64;
+        ReportStorage => report_storage(report: &StorageReport) -> ();
+        Storages => storages() -> Vec<StorageRecord>;
     }
 }
 

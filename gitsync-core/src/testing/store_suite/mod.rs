@@ -19,6 +19,7 @@ pub mod prune;
 pub mod recording;
 pub mod requests;
 pub mod retries;
+pub mod storages;
 
 pub use harness::StoreHarness;
 
@@ -198,6 +199,14 @@ macro_rules! store_suite {
                 a_recording_may_be_longer,
                 limits_may_be_anything,
                 the_longest_chunks_are_bounded,
+            ]
+            storages: [
+                a_report_is_kept,
+                a_storage_is_served_from_one_machine,
+                a_shared_storage_is_served_from_many,
+                of_machines_at_once_one_gets_a_storage,
+                the_ones_seen_last_come_first,
+                an_odd_machine_is_refused,
             ]
         }
     };

@@ -13,6 +13,7 @@ pub(crate) mod organisation;
 pub(crate) mod recorded_ref;
 pub(crate) mod ref_update;
 pub(crate) mod repository;
+pub(crate) mod storage;
 pub(crate) mod task;
 
 /// The columns of an error that may be missing: its kind and its message.

@@ -9,6 +9,7 @@ pub mod log;
 pub mod organisations;
 pub mod refs;
 pub mod repositories;
+pub mod storages;
 pub mod tasks;
 
 use gitsync_core::model::RepositoryId;

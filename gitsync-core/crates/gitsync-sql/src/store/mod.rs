@@ -9,6 +9,7 @@ mod organisations;
 mod recording;
 mod repositories;
 mod requests;
+mod storages;
 mod upkeep;
 mod work;
 
@@ -20,6 +21,7 @@ pub use recording::{
 };
 pub use repositories::{archive_repository, create_repository, unarchive_repository, update_repository};
 pub use requests::{cancel_task, mark_enqueued, outbox, request_due, request_task};
+pub use storages::{report_storage, storages};
 pub use upkeep::{prune, purge_repository};
 pub use work::start_task;
 

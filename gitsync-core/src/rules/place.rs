@@ -1,0 +1,108 @@
+//! Which storage gets a new repository.
+
+use super::storage::is_fresh;
+use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{StorageName, StorageRecord};
+
+/// How many names an error suggests.
+const SUGGESTIONS: usize = 10;
+
+/// Decides where a new repository is put: where the caller wants it; else, of the storages that are being served, where there is
+/// most room; else on the first of the process's own, whose worker is yet to come.
+///
+/// # Errors
+/// [`ErrorKind::InvalidInput`] if nobody knows the storage that is wanted; [`ErrorKind::Unavailable`] if there is none at all.
+pub fn place(
+    wanted: Option<&StorageName>,
+    known: &[StorageRecord],
+    own: &[StorageName],
+    now: Timestamp,
+) -> Result<StorageName> {
+    if let Some(wanted) = wanted {
+        let is_known = own.contains(wanted) || known.iter().any(|storage| storage.name == *wanted);
+        return if is_known { Ok(wanted.clone()) } else { Err(unknown(wanted, known, own)) };
+    }
+    let served = known.iter().filter(|storage| is_fresh(storage, now));
+    // The first by name of those that have equally much.
+    let roomiest = served.max_by(|a, b| a.free_bytes.cmp(&b.free_bytes).then_with(|| b.name.cmp(&a.name)));
+    let chosen = roomiest.map(|storage| &storage.name).or_else(|| own.iter().min());
+    chosen.cloned().ok_or_else(|| {
+        Error::new(ErrorKind::Unavailable, "no worker serves a storage")
+            .hint("start a worker that has a disk, or name the storage of one that is to come back")
+    })
+}
+
+fn unknown(wanted: &StorageName, known: &[StorageRecord], own: &[StorageName]) -> Error {
+    let mut names: Vec<_> = known.iter().map(|storage| storage.name.as_str()).collect();
+    names.extend(own.iter().map(StorageName::as_str));
+    names.sort_unstable();
+    names.dedup();
+    let error = Error::new(ErrorKind::InvalidInput, "no worker has ever served a storage of that name");
+    let error = error.with("storage", wanted);
+    match names.len() {
+        0 => error.hint("start a worker that serves it"),
+        1..=SUGGESTIONS => error.hint(format!("choose one of {}, or none", names.join(", "))),
+        _ => error.hint(format!("choose one of {}, …, or none", names[..SUGGESTIONS].join(", "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::rules::STORAGE_FRESH_FOR;
+    use crate::rules::fixtures::NOW;
+
+    const FRESH: Duration = Duration::from_secs(59);
+
+    fn name(name: &str) -> StorageName {
+        name.parse().unwrap()
+    }
+
+    fn record(storage: &str, free_bytes: u64, age: Duration) -> StorageRecord {
+        let (machine, seen_at) = ("here".into(), NOW.before(age));
+        StorageRecord { name: name(storage), machine, is_shared: false, free_bytes, seen_at }
+    }
+
+    #[test]
+    fn what_is_wanted_has_to_be_known() {
+        let known = [record("a", 5, STORAGE_FRESH_FOR * 100), record("b", 9, FRESH)];
+        let place = |wanted: &str| place(Some(&name(wanted)), &known, &[name("own")], NOW);
+        assert_eq!(place("a").unwrap(), name("a"), "its worker will be back");
+        assert_eq!(place("own").unwrap(), name("own"));
+        let error = place("c").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.hint_text().unwrap().contains("a, b, own"), "{error:?}");
+    }
+
+    #[test]
+    fn a_hint_names_some_only() {
+        let known: Vec<_> = (10..99).map(|number| record(&format!("disk{number}"), 1, FRESH)).collect();
+        let error = place(Some(&name("c")), &known, &[], NOW).unwrap_err();
+        assert!(error.hint_text().unwrap().contains("disk19, …"), "{error:?}");
+    }
+
+    #[test]
+    fn the_roomiest_that_is_served_is_chosen() {
+        let known = [
+            record("full", 0, FRESH),
+            record("gone", 100, STORAGE_FRESH_FOR),
+            record("second", 50, FRESH),
+            record("first", 50, FRESH),
+        ];
+        assert_eq!(place(None, &known, &[name("own")], NOW).unwrap(), name("first"));
+        assert_eq!(place(None, &known[..1], &[], NOW).unwrap(), name("full"));
+    }
+
+    #[test]
+    fn without_one_that_is_served_it_is_the_process_own() {
+        let gone = [record("gone", 100, STORAGE_FRESH_FOR)];
+        assert_eq!(place(None, &gone, &[name("b"), name("a")], NOW).unwrap(), name("a"));
+        assert_eq!(place(None, &[], &[name("b")], NOW).unwrap(), name("b"));
+        let error = place(None, &gone, &[], NOW).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.hint_text().is_some());
+    }
+}
