@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::disk::Storage;
 use super::gitsync::GitSync;
+use super::machine::this_machine;
 use super::options::EngineOptions;
 use super::parts::Parts;
 use super::steps::{NoSteps, StepHook};
@@ -32,7 +33,8 @@ pub struct GitSyncBuilder {
     clock: Option<Arc<dyn Clock>>,
     steps: Option<Arc<dyn StepHook>>,
     policy: SourcePolicy,
-    storages: Vec<(String, PathBuf)>,
+    storages: Vec<(String, PathBuf, bool)>,
+    machine: Option<String>,
     options: EngineOptions,
 }
 
@@ -89,9 +91,24 @@ impl GitSyncBuilder {
         self.storage(DEFAULT_STORAGE, directory)
     }
 
-    /// Adds a storage that this process serves: a name all processes know, and where the disk is on this machine.
+    /// Adds a storage that this process serves: a name all processes know, and where the disk is on this machine. Processes
+    /// on other machines do not serve it meanwhile. A process without a storage has no workers.
     pub fn storage(mut self, name: &str, directory: impl Into<PathBuf>) -> Self {
-        self.storages.push((name.to_owned(), directory.into()));
+        self.storages.push((name.to_owned(), directory.into(), false));
+        self
+    }
+
+    /// Adds a storage that this process serves beside processes on other machines, all of which have to declare it shared.
+    /// Locks on its files (`flock`) have to work among the machines: without that, two of them would write the same repository.
+    pub fn shared_storage(mut self, name: &str, directory: impl Into<PathBuf>) -> Self {
+        self.storages.push((name.to_owned(), directory.into(), true));
+        self
+    }
+
+    /// Sets the name of the machine, the same for all processes among which locks on files work. The default is what tells
+    /// one running kernel from another, so that containers on one are one machine.
+    pub fn machine(mut self, name: impl Into<String>) -> Self {
+        self.machine = Some(name.into());
         self
     }
 
@@ -101,22 +118,21 @@ impl GitSyncBuilder {
         self
     }
 
-    /// Puts the engine together and makes the directories of its storages.
+    /// Puts the engine together and makes the directories of its storages, if it has any.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if a part is missing, a storage's name or path is not usable or given twice; those of the
     /// file system.
     pub fn build(self) -> Result<GitSync> {
         let mut storages = BTreeMap::new();
-        for (name, directory) in self.storages {
+        for (name, directory, is_shared) in self.storages {
             let name: StorageName = name.parse()?;
             let root = std::path::absolute(&directory)?;
-            if storages.insert(name.clone(), Storage::open(name.clone(), root)?).is_some() {
+            let storage = Storage::open(name.clone(), root)?;
+            let storage = if is_shared { storage.shared() } else { storage };
+            if storages.insert(name.clone(), storage).is_some() {
                 return Err(Error::new(ErrorKind::InvalidInput, "a storage is given twice").with("storage", name));
             }
-        }
-        if storages.is_empty() {
-            return Err(missing("a directory for repositories", "repos_dir"));
         }
         self.options.check()?;
         let policy = self.policy.with_storage_roots(storages.values().map(Storage::root))?;
@@ -129,6 +145,7 @@ impl GitSyncBuilder {
             steps: self.steps.unwrap_or_else(|| Arc::new(NoSteps)),
             policy,
             storages,
+            machine: self.machine.unwrap_or_else(this_machine),
             options: self.options,
         }))
     }
@@ -145,8 +162,6 @@ mod tests {
     #[test]
     fn a_missing_part_is_named() {
         let dir = tempfile::tempdir().unwrap();
-        let error = GitSync::builder().build().unwrap_err();
-        assert!(error.hint_text().unwrap().contains("repos_dir"), "{error:?}");
         let error = GitSync::builder().repos_dir(dir.path()).build().unwrap_err();
         assert!(error.hint_text().unwrap().contains("store"), "{error:?}");
     }

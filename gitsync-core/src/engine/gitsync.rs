@@ -8,13 +8,13 @@ use super::parts::Parts;
 use super::scheduler::Scheduler;
 use super::watch::Watches;
 use super::worker::Worker;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::model::{
     Branch, Commit, Layout, Organisation, OrganisationId, Page, PageRequest, RefUpdate, Repository, RepositoryId,
     RepositoryName, Slug, SourceType, StorageName, SyncTask, TaskId, TaskKind, TaskParameters,
 };
 use crate::queue::QueueStats;
-use crate::rules::{Archived, Request, Requested, job};
+use crate::rules::{Archived, Request, Requested, job, place};
 use crate::source::SourceUrl;
 use crate::state::TaskStatus;
 use crate::store::{CommitFilter, NewRepository, RepositoryFilter, RepositoryPatch, TaskFilter};
@@ -38,7 +38,7 @@ pub struct CreateRepository {
     pub is_bare: Option<bool>,
     /// Whether every reference follows upstream; `None` for the default: with a source, yes.
     pub is_mirror: Option<bool>,
-    /// The disk to put it on; `None` for the first one this process serves.
+    /// The storage to put it on; `None` for the one with most room, see [`rules::place`](crate::rules::place).
     pub storage: Option<StorageName>,
 }
 
@@ -63,7 +63,7 @@ impl GitSync {
         GitSync { watches: Arc::new(Watches::new(Arc::clone(&parts))), parts }
     }
 
-    /// Returns a worker for the storages of this process.
+    /// Returns a worker for the storages of this process. Without one it finds nothing to do.
     pub fn worker(&self) -> Worker {
         Worker::new(Arc::clone(&self.parts))
     }
@@ -104,8 +104,9 @@ impl GitSync {
     /// Creates a repository and requests its first task: a migrate if it has a source, else an initialize.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] for a bad name, a text that is too long or a contradictory wish,
-    /// [`ErrorKind::SourceRefused`] for a source that the policy forbids, [`ErrorKind::NotFound`] without the organisation, [`ErrorKind::AlreadyExists`] if the name is taken.
+    /// [`ErrorKind::InvalidInput`] for a bad name, a text that is too long, a contradictory wish or a storage that nobody
+    /// knows, [`ErrorKind::SourceRefused`] for a source that the policy forbids, [`ErrorKind::NotFound`] without the
+    /// organisation, [`ErrorKind::AlreadyExists`] if the name is taken, [`ErrorKind::Unavailable`] without any storage.
     pub async fn create_repository(
         &self,
         organisation: OrganisationId,
@@ -115,10 +116,7 @@ impl GitSync {
         if let Some(source) = &wish.source {
             self.parts.policy.check_url(source)?;
         }
-        let storage = match wish.storage {
-            Some(storage) => self.parts.storage(&storage)?.name().clone(),
-            None => self.first_storage()?,
-        };
+        let storage = self.place(wish.storage.as_ref()).await?;
         let new = NewRepository {
             organisation,
             name,
@@ -287,8 +285,10 @@ impl GitSync {
         }
     }
 
-    fn first_storage(&self) -> Result<StorageName> {
-        let first = self.parts.storages.keys().next().cloned();
-        first.ok_or_else(|| Error::new(ErrorKind::Internal, "an engine has at least one storage"))
+    /// Decides which storage gets a new repository.
+    async fn place(&self, wanted: Option<&StorageName>) -> Result<StorageName> {
+        let known = self.parts.store.storages().await?;
+        let own: Vec<_> = self.parts.storages.keys().cloned().collect();
+        place(wanted, &known, &own, self.parts.clock.now())
     }
 }

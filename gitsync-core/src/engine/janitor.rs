@@ -1,5 +1,6 @@
 //! The janitor: tidies up what crashes, retries and time leave behind.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,8 @@ use super::relay::relay_outbox;
 use crate::backend::{RefEdit, RefTransaction};
 use crate::cancel::Cancellation;
 use crate::error::{ErrorKind, Result};
-use crate::model::{Cursor, PageRequest, RefName, Repository, RepositoryId, SyncTask, TaskId};
+use crate::model::{Cursor, PageRequest, RefName, Repository, RepositoryId, StorageName, SyncTask, TaskId};
+use crate::rules::may_serve;
 use crate::store::{RepositoryFilter, Retention};
 
 /// How many rows or repositories one round looks at of each kind.
@@ -57,12 +59,26 @@ impl Janitor {
         report("queue waiting tasks", relay_outbox(&self.parts, ROUND_BATCH).await);
         report("prune old rows", self.prune_rows().await);
         report("forget idle hosts", self.forget_hosts().await);
-        for storage in self.parts.storages.values() {
+        let storages = match self.storages_to_tidy().await {
+            Ok(storages) => storages,
+            Err(error) => return warn!(%error, "cannot look for storages to tidy up"),
+        };
+        for storage in storages.values() {
             report("end interrupted swaps", self.replay_journals(storage).await);
             report("remove temporary directories", self.remove_temporaries(storage).await);
             report("empty the trash", empty_trash(storage).await);
         }
-        report("prune kept references", self.prune_kept().await);
+        report("prune kept references", self.prune_kept(&storages).await);
+    }
+
+    /// Returns the storages of this process that no other machine serves: of those it does not see the locks.
+    async fn storages_to_tidy(&self) -> Result<BTreeMap<&StorageName, &Storage>> {
+        let (known, now) = (self.parts.store.storages().await?, self.parts.clock.now());
+        let is_ours = |storage: &Storage| {
+            let known = known.iter().find(|known| known.name == *storage.name());
+            known.is_none_or(|known| may_serve(known, &self.parts.machine, storage.is_shared(), now))
+        };
+        Ok(self.parts.storages.iter().filter(|(_, storage)| is_ours(storage)).collect())
     }
 
     async fn prune_rows(&self) -> Result<usize> {
@@ -129,7 +145,7 @@ impl Janitor {
     }
 
     /// Prunes kept references of the next few repositories, beginning anew after the last one.
-    async fn prune_kept(&self) -> Result<usize> {
+    async fn prune_kept(&self, storages: &BTreeMap<&StorageName, &Storage>) -> Result<usize> {
         let after = self.next_repository.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let page = PageRequest::new(REPOSITORIES_PER_ROUND, after)?;
         let page = self.parts.store.list_repositories(&RepositoryFilter::default(), &page).await?;
@@ -137,7 +153,8 @@ impl Janitor {
         let oldest_day = self.parts.clock.now().before(self.parts.options.kept_retention).utc_day();
         let mut count = 0;
         for repository in &page.items {
-            match self.prune_kept_of(repository, &oldest_day).await {
+            let Some(storage) = storages.get(&repository.storage) else { continue };
+            match self.prune_kept_of(storage, repository, &oldest_day).await {
                 Ok(pruned) => count += pruned,
                 Err(error) => warn!(%error, repository = %repository.id, "cannot prune kept references"),
             }
@@ -145,8 +162,7 @@ impl Janitor {
         Ok(count)
     }
 
-    async fn prune_kept_of(&self, repository: &Repository, oldest_day: &str) -> Result<usize> {
-        let Ok(storage) = self.parts.storage(&repository.storage) else { return Ok(0) };
+    async fn prune_kept_of(&self, storage: &Storage, repository: &Repository, oldest_day: &str) -> Result<usize> {
         let organisation = self.parts.store.organisation(repository.organisation).await?;
         let published = storage.published(repository, &organisation.slug);
         let (path, id) = (published.clone(), repository.id);

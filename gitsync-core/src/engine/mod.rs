@@ -7,6 +7,7 @@ mod builder;
 pub mod disk;
 mod gitsync;
 mod janitor;
+mod machine;
 pub mod metrics;
 mod options;
 mod parts;

@@ -26,6 +26,8 @@ pub(crate) struct Parts {
     pub(crate) steps: Arc<dyn StepHook>,
     pub(crate) policy: SourcePolicy,
     pub(crate) storages: BTreeMap<StorageName, Storage>,
+    /// Where this process runs.
+    pub(crate) machine: String,
     pub(crate) options: EngineOptions,
 }
 

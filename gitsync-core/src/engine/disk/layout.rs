@@ -1,6 +1,7 @@
 //! Where things are on a storage.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
@@ -14,6 +15,7 @@ use crate::model::{Repository, RepositoryId, Slug, StorageName, TaskId};
 pub struct Storage {
     name: StorageName,
     root: PathBuf,
+    is_shared: bool,
 }
 
 impl Storage {
@@ -28,11 +30,31 @@ impl Storage {
                 .with("storage", name)
                 .with("path", root.display()));
         }
-        let storage = Storage { name, root };
+        let storage = Storage { name, root, is_shared: false };
         for directory in ["fence", "tmp", "journal", "trash", "aside"] {
             fs::create_dir_all(storage.control(directory))?;
         }
         Ok(storage)
+    }
+
+    /// Declares that machines share the storage: locks on its files (`flock`) have to work among all of them.
+    #[must_use]
+    pub fn shared(self) -> Self {
+        Storage { is_shared: true, ..self }
+    }
+
+    /// Tells whether machines share the storage.
+    pub fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
+    /// Returns how many bytes this process could still write.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn free_bytes(&self) -> Result<u64> {
+        let room = rustix::fs::statvfs(&self.root).map_err(io::Error::from)?;
+        Ok(room.f_bavail.saturating_mul(room.f_frsize))
     }
 
     /// Returns the name.
@@ -99,6 +121,14 @@ mod tests {
     fn a_relative_root_is_refused() {
         let error = Storage::open("default".parse().unwrap(), "repos").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn there_is_some_room() {
+        let root = tempfile::tempdir().unwrap();
+        let storage = Storage::open("default".parse().unwrap(), root.path()).unwrap();
+        let free = storage.free_bytes().unwrap();
+        assert!(free > 0 && free < 1 << 60, "{free}");
     }
 
     #[test]

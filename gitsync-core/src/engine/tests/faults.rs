@@ -280,7 +280,7 @@ async fn progress_that_cannot_be_written_costs_nothing() {
     let worker = start(&world.engine(Arc::clone(&pause) as _));
     pause.reached.notified().await;
     // Heartbeats, cancellations and progress are asked for on the clock.
-    world.clock.wait_for_sleepers(3).await;
+    world.clock.wait_for_sleepers(4).await;
     world.clock.advance(Duration::from_millis(500));
     while world.store.count(StoreCall::ReportProgress) == 0 {
         tokio::task::yield_now().await;
@@ -306,14 +306,14 @@ async fn a_worker_waits_for_a_queue_that_is_away() {
     for _ in 0..3 {
         let claims = world.queue.count(QueueCall::Claim);
         // Heartbeats, cancellations, and the next claim.
-        world.clock.wait_for_sleepers(3).await;
+        world.clock.wait_for_sleepers(4).await;
         world.clock.advance(Duration::from_secs(1));
         while world.queue.count(QueueCall::Claim) == claims {
             tokio::task::yield_now().await;
         }
     }
     world.queue.come_back();
-    world.clock.wait_for_sleepers(3).await;
+    world.clock.wait_for_sleepers(4).await;
     world.clock.advance(Duration::from_secs(1));
     while !is_done(&world.gitsync.task(task.id).await.unwrap()) {
         tokio::task::yield_now().await;

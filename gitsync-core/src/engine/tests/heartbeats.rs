@@ -33,7 +33,7 @@ async fn clone_with(lease: Duration, answer: fn() -> Result<HeartbeatAnswer>) ->
     let worker = engine.repos_dir(world.storage().root()).build().unwrap().worker();
     let work = tokio::spawn(async move { worker.run_until_idle().await });
     pause.reached.notified().await;
-    world.clock.wait_for_sleepers(3).await;
+    world.clock.wait_for_sleepers(4).await;
     world.clock.advance(beat);
     for _ in 0..20 {
         tokio::task::yield_now().await;

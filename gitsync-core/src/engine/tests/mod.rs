@@ -12,6 +12,7 @@ mod outrun;
 mod retries;
 mod schedule;
 mod sources;
+mod storages;
 mod syncs;
 mod trust;
 // It needs a mock of the store.

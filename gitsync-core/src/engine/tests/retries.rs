@@ -221,7 +221,7 @@ async fn a_running_task_is_cancelled_and_leaves_nothing() {
     gate.reached.notified().await;
     world.gitsync.cancel_task(task.id).await.unwrap();
     // Heartbeats, cancellations and progress are asked for on the clock.
-    world.clock.wait_for_sleepers(3).await;
+    world.clock.wait_for_sleepers(4).await;
     world.clock.advance(Duration::from_secs(2));
     tokio::task::yield_now().await;
     gate.open.notify_one();

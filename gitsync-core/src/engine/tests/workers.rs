@@ -51,7 +51,7 @@ async fn a_lease_that_ran_out_is_no_cancellation() {
     let engine = world.engine_with(Arc::clone(&pause) as _, options);
     let worker = start(&engine);
     pause.reached.notified().await;
-    world.clock.wait_for_sleepers(3).await;
+    world.clock.wait_for_sleepers(4).await;
     world.clock.advance(Duration::from_secs(90));
     for _ in 0..20 {
         tokio::task::yield_now().await;

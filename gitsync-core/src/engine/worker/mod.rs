@@ -1,6 +1,7 @@
 //! Workers: claim jobs, do their tasks, and never do one that somebody else has taken over.
 
 mod leases;
+mod storages;
 mod verdict;
 
 use std::sync::{Arc, OnceLock};
@@ -10,6 +11,7 @@ use tokio::task::JoinSet;
 use tracing::{Instrument, debug, info, info_span, warn};
 
 use self::leases::{Ending, Leases, LiveJob};
+use self::storages::Storages;
 use self::verdict::{Verdict, verdict};
 use super::metrics;
 use super::parts::Parts;
@@ -34,16 +36,19 @@ const RELAY_BATCH: usize = 64;
 
 /// Runs jobs of the storages this process serves, several at once.
 ///
-/// Made by [`GitSync::worker`](super::GitSync::worker). Any number of workers, in any number of processes, share one queue.
+/// Made by [`GitSync::worker`](super::GitSync::worker). Any number of workers, in any number of processes, share one queue. A
+/// storage is served from one machine at a time unless it is declared shared: a worker on another one leaves its jobs alone
+/// until nobody has reported the storage for [`STORAGE_FRESH_FOR`](crate::rules::STORAGE_FRESH_FOR).
 #[derive(Debug)]
 pub struct Worker {
     parts: Arc<Parts>,
     leases: Arc<Leases>,
+    storages: Storages,
 }
 
 impl Worker {
     pub(super) fn new(parts: Arc<Parts>) -> Self {
-        Worker { leases: Arc::new(Leases::new(Arc::clone(&parts))), parts }
+        Worker { leases: Arc::new(Leases::new(Arc::clone(&parts))), storages: Storages::new(Arc::clone(&parts)), parts }
     }
 
     /// Runs jobs until `shutdown`, then waits for what runs, at most for [`EngineOptions::drain`](super::EngineOptions::drain),
@@ -54,12 +59,12 @@ impl Worker {
         let mut jobs = JoinSet::new();
         tokio::select! {
             () = self.claim_until(&shutdown, &mut jobs) => {}
-            () = self.leases.keep() => {}
+            () = self.keep() => {}
         }
         let drained = async { while jobs.join_next().await.is_some() {} };
         tokio::select! {
             () = drained => {}
-            () = self.leases.keep() => {}
+            () = self.keep() => {}
             () = self.parts.clock.sleep(self.parts.options.drain) => {}
         }
         self.leases.stop_all(Ending::Shutdown);
@@ -69,8 +74,9 @@ impl Worker {
     /// Runs jobs until none is due, and tells how many there were. For one-shot programs and tests.
     ///
     /// # Errors
-    /// Those of the queue.
+    /// Those of the queue and the store; [`ErrorKind::Conflict`] if another machine serves one of the storages.
     pub async fn run_until_idle(&self) -> Result<usize> {
+        self.storages.report().await?;
         let mut jobs = JoinSet::new();
         let work = async {
             let mut count = 0;
@@ -91,8 +97,13 @@ impl Worker {
         };
         tokio::select! {
             count = work => count,
-            () = self.leases.keep() => Ok(0),
+            () = self.keep() => Ok(0),
         }
+    }
+
+    /// Extends leases and reports storages, for ever.
+    async fn keep(&self) {
+        tokio::join!(self.leases.keep(), self.storages.keep());
     }
 
     /// Claims and starts jobs. A claim is never broken off, since its jobs would be leased to nobody.
@@ -117,6 +128,7 @@ impl Worker {
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 Some(_) = jobs.join_next(), if !jobs.is_empty() => {}
+                () = self.storages.gained(), if !is_full => {}
                 () = self.parts.queue.wait_ready(POLL_INTERVAL), if !is_full && !found_some => {}
                 () = std::future::ready(()), if !is_full && found_some => {}
             }
@@ -128,7 +140,7 @@ impl Worker {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        let storages = self.parts.storages.keys().cloned().collect();
+        let storages = self.storages.to_serve();
         self.parts.queue.claim(&ClaimRequest { limit, storages }).await
     }
 
