@@ -19,7 +19,7 @@ pub(crate) async fn run(options: &Options) -> Result<bool> {
     }
     let client = &mut connection::connect(options).await?;
     match &options.command {
-        Command::Create { name, source, description, public, wait } => {
+        Command::Create { name, source, description, public, storage, wait } => {
             let (organisation, name) = split(name)?;
             let request = CreateRepositoryRequest {
                 name: name.to_owned(),
@@ -27,6 +27,7 @@ pub(crate) async fn run(options: &Options) -> Result<bool> {
                 source_url: source.clone().unwrap_or_default(),
                 organisation_id: organisation_to_create_in(client, organisation).await?,
                 is_public: *public,
+                storage: storage.clone(),
                 ..CreateRepositoryRequest::default()
             };
             let answer = client.create_repository(request).await?.into_inner();

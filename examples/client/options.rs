@@ -55,6 +55,9 @@ pub(crate) enum Command {
         /// Whether it may be read without a token, where the server allows that
         #[arg(long)]
         public: bool,
+        /// The storage to put it on; the one with most room if it is not given
+        #[arg(long, value_name = "NAME")]
+        storage: Option<String>,
         #[command(flatten)]
         wait: Wait,
     },

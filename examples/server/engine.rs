@@ -12,22 +12,19 @@ use gitsync_transport::{NetOptions, NetTransport};
 
 use crate::options::{Backend, Database, Options};
 
-/// Puts the engine together; makes the directories and the database if they are not there.
+/// Puts the engine together; makes the database, and the directories that it works in, if they are not there.
 pub(crate) async fn open(options: &Options) -> Result<GitSync> {
     let policy = options.policy()?;
     let backend: Arc<dyn GitBackend> = match options.git_backend {
         Backend::Gix => Arc::new(GixBackend::default()),
     };
-    let mut builder = database(options)
+    let builder = database(options)
         .await?
         .backend(backend)
         .transport(Arc::new(NetTransport::new(policy.clone(), NetOptions::default())))
         .policy(policy)
         .options(options.engine());
-    for (name, directory) in options.storages() {
-        builder = builder.storage(&name, directory);
-    }
-    Ok(builder.build()?)
+    Ok(options.add_storages(builder)?.build()?)
 }
 
 /// Opens the database, which brings its schema up to date.

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::{ArgAction, Parser, ValueEnum};
-use gitsync_core::engine::EngineOptions;
+use gitsync_core::engine::{EngineOptions, GitSyncBuilder};
 use gitsync_core::queue::QueueLimits;
 use gitsync_core::source::{Scheme, SourcePolicy};
 
@@ -77,9 +77,9 @@ pub(crate) struct Options {
         default_value = "./gitsync-data/repos",
         help_heading = "Storage"
     )]
-    pub(crate) repos_dir: PathBuf,
+    repos_dir: PathBuf,
 
-    /// The storages this process serves, in place of --repos-dir
+    /// The storages that the worker of this process serves, in place of --repos-dir
     #[arg(
         long,
         env = "GITSYNC_STORAGES",
@@ -88,7 +88,11 @@ pub(crate) struct Options {
         value_parser = storage,
         help_heading = "Storage"
     )]
-    pub(crate) storages: Vec<(String, PathBuf)>,
+    storages: Vec<(String, PathBuf)>,
+
+    /// Those of the storages that machines share; locks on their files (flock) must work among all of these machines
+    #[arg(long, env = "GITSYNC_SHARED_STORAGES", value_name = "NAME", value_delimiter = ',', help_heading = "Storage")]
+    shared_storages: Vec<String>,
 
     /// Which library reads and writes repositories
     #[arg(long, env = "GITSYNC_GIT_BACKEND", value_enum, default_value = "gix", help_heading = "Storage")]
@@ -247,8 +251,30 @@ impl Options {
         Duration::from_secs(self.drain)
     }
 
+    /// Adds the storages to an engine. Only who works on them needs the disks; the API goes by what workers report.
+    pub(crate) fn add_storages(&self, mut builder: GitSyncBuilder) -> Result<GitSyncBuilder> {
+        let storages = self.storages();
+        for shared in &self.shared_storages {
+            ensure!(
+                storages.iter().any(|(name, _)| name == shared),
+                "the shared storage {shared:?} is not among the storages; give it with --storages NAME=DIR"
+            );
+        }
+        if !self.has(Role::Worker) && !self.has(Role::Janitor) {
+            return Ok(builder);
+        }
+        for (name, directory) in storages {
+            builder = if self.shared_storages.contains(&name) {
+                builder.shared_storage(&name, directory)
+            } else {
+                builder.storage(&name, directory)
+            };
+        }
+        Ok(builder)
+    }
+
     /// Returns the storages by name.
-    pub(crate) fn storages(&self) -> Vec<(String, PathBuf)> {
+    fn storages(&self) -> Vec<(String, PathBuf)> {
         if self.storages.is_empty() {
             vec![("default".to_owned(), self.repos_dir.clone())]
         } else {

@@ -39,6 +39,12 @@ impl Server {
         Server { process, url }
     }
 
+    /// Starts a process that serves nobody.
+    fn start_without_api(data: &Path, arguments: &[&str]) -> Self {
+        let process = example("server", data).args(arguments).env("RUST_LOG", "warn").spawn().unwrap();
+        Server { process, url: String::new() }
+    }
+
     /// Tells it to end, and returns whether it ended well.
     fn terminate(&mut self) -> bool {
         let status = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status().unwrap();
@@ -193,6 +199,28 @@ fn a_deletion_during_a_sync_leaves_nothing_even_if_the_server_is_killed() {
 }
 
 #[test]
+fn a_process_without_a_disk_places_repositories_where_a_worker_has_one() {
+    let data = tempfile::tempdir().unwrap();
+    let api = Server::start(data.path(), &["--roles", "api"]);
+    let early = api.run(&["create", "acme/early", "--no-wait"]);
+    assert!(!early.status.success());
+    assert!(String::from_utf8_lossy(&early.stderr).contains("kind: unavailable"), "{early:?}");
+
+    let _worker = Server::start_without_api(data.path(), &["--roles", "worker", "--storages", "big=disk"]);
+    while !api.run(&["create", "acme/first"]).status.success() {
+        std::thread::yield_now();
+    }
+    printed(&api.run(&["create", "acme/second", "--storage", "big"]));
+    for name in ["first", "second"] {
+        assert_eq!(api.json(&["show", &format!("acme/{name}")])[0]["storage"], "big");
+        assert!(data.path().join("disk/acme").join(name).join("HEAD").exists());
+    }
+    assert!(!data.path().join("gitsync-data/repos").exists());
+    let unknown = api.run(&["create", "acme/third", "--storage", "other"]);
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("choose one of big"), "{unknown:?}");
+}
+
+#[test]
 fn without_tokens_only_the_loopback_is_served_and_with_them_only_who_has_one() {
     let data = tempfile::tempdir().unwrap();
     let output = example("server", data.path()).args(["--listen-addr", "0.0.0.0:0"]).output().unwrap();
@@ -220,6 +248,7 @@ fn settings_with_which_nothing_would_work_are_refused() {
         ("GITSYNC_ALLOW_OPEN", "perhaps", "invalid value"),
         ("DATABASE_URL", "sqlite::memory:", "the database is a file"),
         ("DATABASE_URL", "sqlite://", "the database is a file"),
+        ("GITSYNC_SHARED_STORAGES", "other", "not among the storages"),
     ] {
         let mut command = example("server", data.path());
         let output = command.env("GITSYNC_LISTEN_ADDR", "192.0.2.1:0").env(setting, value).output().unwrap();
@@ -242,6 +271,7 @@ fn the_help_lists_all_settings() {
         "GITSYNC_ROLES",
         "GITSYNC_WORKERS",
         "GITSYNC_STORAGES",
+        "GITSYNC_SHARED_STORAGES",
         "GITSYNC_TASK_TIME_LIMIT",
         "GITSYNC_RETRY_DELAYS",
         "GITSYNC_SYNC_INTERVAL_MIN",

@@ -245,6 +245,7 @@ async fn bad_requests_name_their_field() {
         (create(|request| request.source_type = "svn".to_owned()), Code::InvalidArgument, "source_type"),
         (create(|request| request.is_mirror = Some(true)), Code::InvalidArgument, "is_mirror"),
         (create(|request| request.storage = Some("/".to_owned())), Code::InvalidArgument, "storage"),
+        (create(|request| request.storage = Some("unknown".to_owned())), Code::InvalidArgument, "storage"),
         (create(|request| request.description = "x".repeat(5000)), Code::InvalidArgument, ""),
     ];
     for (request, code, name) in refused {

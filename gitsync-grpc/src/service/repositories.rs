@@ -46,7 +46,7 @@ impl Service {
             is_mirror: request.is_mirror,
             storage,
         };
-        let (repository, task) = self.gitsync.create_repository(organisation.id, wish).await.map_err(about_source)?;
+        let (repository, task) = self.gitsync.create_repository(organisation.id, wish).await.map_err(about_creation)?;
         Ok(RepositoryResponse {
             repository: Some(convert::repository(&repository, &organisation.slug)),
             message: format!("the repository was created, and its {} is {}", task.kind.as_str(), task.status),
@@ -180,6 +180,12 @@ pub(super) fn source(text: &str) -> Result<Option<SourceUrl>, Status> {
 /// Errors of the policy are about the source.
 pub(super) fn about_source(error: Error) -> Status {
     if error.kind() == ErrorKind::SourceRefused { at("source_url")(error) } else { status(error) }
+}
+
+/// An error of creating a repository, told of the field that it is about.
+fn about_creation(error: Error) -> Status {
+    let is_about_storage = error.context().any(|(name, _)| name == "storage");
+    if is_about_storage && error.kind() == ErrorKind::InvalidInput { at("storage")(error) } else { about_source(error) }
 }
 
 fn patch(wish: Repository, mask: &[String]) -> Result<RepositoryPatch, Status> {
