@@ -1,5 +1,6 @@
 //! The service on a socket.
 
+mod deadline;
 mod options;
 mod tls;
 
@@ -15,6 +16,7 @@ use tonic::transport::server::Router;
 pub use options::ServerOptions;
 pub use tls::Tls;
 
+use self::deadline::Deadline;
 use crate::Service;
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::git_repository_service_server::GitRepositoryServiceServer;
@@ -64,6 +66,7 @@ impl Server {
         let (reporter, health) = tonic_health::server::health_reporter();
         reporter.set_serving::<GitRepositoryServiceServer<Service>>().await;
         let (drain, service) = (self.options.drain, self.service.clone());
+        let health = Deadline::new(health, self.options.request_timeout);
         let router = router(self.transport, self.service, &self.options)?.add_service(health);
         let (stopping, stopped) = oneshot::channel::<()>();
         let serving = router.serve_with_incoming_shutdown(TcpListenerStream::new(self.listener), async {
@@ -85,7 +88,6 @@ impl Server {
 
 fn transport(options: &ServerOptions) -> Result<tonic::transport::Server> {
     let transport = tonic::transport::Server::builder()
-        .timeout(options.request_timeout)
         .max_concurrent_streams(options.max_streams)
         .http2_keepalive_interval(Some(options.keepalive))
         .http2_keepalive_timeout(Some(options.keepalive));
@@ -103,8 +105,9 @@ fn router(mut transport: tonic::transport::Server, service: Service, options: &S
     };
     let invalid = |error| Error::new(ErrorKind::Internal, "the protocol's own description is broken").caused_by(error);
     let service = GitRepositoryServiceServer::new(service).max_decoding_message_size(options.max_message_bytes);
+    let limit = options.request_timeout;
     Ok(transport
-        .add_service(service)
-        .add_service(describe().build_v1().map_err(invalid)?)
-        .add_service(describe().build_v1alpha().map_err(invalid)?))
+        .add_service(Deadline::new(service, limit))
+        .add_service(Deadline::new(describe().build_v1().map_err(invalid)?, limit))
+        .add_service(Deadline::new(describe().build_v1alpha().map_err(invalid)?, limit)))
 }

@@ -15,7 +15,8 @@ pub struct ServerOptions {
     pub max_message_bytes: usize,
     /// How many requests a connection may have at once. Default: 1,000.
     pub max_streams: u32,
-    /// How long a request may take; a watch only until it begins. Default: 30 s.
+    /// How long a request may take, if the client does not wait for less; a watch only until it begins. One that takes
+    /// longer is dropped and answered with `DEADLINE_EXCEEDED`. Default: 30 s.
     pub request_timeout: Duration,
     /// After how much silence a client is asked whether it is still there, and how long it has to answer. Default: 20 s.
     pub keepalive: Duration,

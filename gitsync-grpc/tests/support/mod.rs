@@ -10,6 +10,7 @@ use gitsync_core::memory::{MemoryQueue, MemoryStore, ScriptedBackend};
 use gitsync_core::model::{OrganisationId, RepositoryId, TaskId};
 use gitsync_core::queue::QueueLimits;
 use gitsync_core::source::SourceUrl;
+use gitsync_core::testing::FaultyStore;
 use gitsync_core::transport::{CallLimits, Connection, HttpRequest, HttpResponse, Service as GitService, Transport};
 use gitsync_core::{Cancellation, Error, ErrorKind, GitSync, Result, SystemClock};
 use gitsync_grpc::Service;
@@ -55,6 +56,8 @@ impl Transport for Offline {
 pub(crate) struct World {
     pub(crate) dir: TempDir,
     pub(crate) gitsync: GitSync,
+    /// What the engine keeps its records in.
+    pub(crate) store: Arc<FaultyStore>,
     pub(crate) backend: ScriptedBackend,
     pub(crate) address: SocketAddr,
     pub(crate) stop: Cancellation,
@@ -83,10 +86,18 @@ impl World {
     }
 
     pub(crate) async fn with(authorizer: impl FnOnce(&Path) -> Arc<dyn Authorizer>) -> Self {
+        World::with_options(authorizer, ServerOptions::default()).await
+    }
+
+    pub(crate) async fn with_options(
+        authorizer: impl FnOnce(&Path) -> Arc<dyn Authorizer>,
+        options: ServerOptions,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let backend = ScriptedBackend::new();
+        let store = Arc::new(FaultyStore::new(Arc::new(MemoryStore::new(Arc::new(SystemClock)))));
         let gitsync = GitSync::builder()
-            .store(Arc::new(MemoryStore::new(Arc::new(SystemClock))))
+            .store(store.clone())
             .queue(Arc::new(MemoryQueue::new(Arc::new(SystemClock), QueueLimits::default())))
             .backend(Arc::new(backend.clone()))
             .transport(Arc::new(Offline))
@@ -94,11 +105,11 @@ impl World {
             .build()
             .unwrap();
         let service = Service::new(gitsync.clone(), authorizer(dir.path()));
-        let server = Server::bind(service, ([127, 0, 0, 1], 0).into(), ServerOptions::default()).await.unwrap();
+        let server = Server::bind(service, ([127, 0, 0, 1], 0).into(), options).await.unwrap();
         let (address, stop) = (server.address(), Cancellation::new());
         let stopped = stop.clone();
         tokio::spawn(server.serve(async move { stopped.cancelled().await }));
-        World { dir, gitsync, backend, address, stop }
+        World { dir, gitsync, store, backend, address, stop }
     }
 
     pub(crate) async fn channel(&self) -> Channel {
