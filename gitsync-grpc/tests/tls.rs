@@ -14,15 +14,12 @@ use gitsync_grpc::proto::git_repository_service_client::GitRepositoryServiceClie
 use gitsync_grpc::server::{Server, ServerOptions, Tls};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig};
 
-use crate::support::World;
+use crate::support::{World, certificate};
 
 #[tokio::test]
 async fn clients_check_the_certificate_and_clear_text_is_not_served() {
     let world = World::open().await;
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let tls = Tls { certificate: world.dir.path().join("cert.pem"), key: world.dir.path().join("key.pem") };
-    fs::write(&tls.certificate, made.cert.pem()).unwrap();
-    fs::write(&tls.key, made.signing_key.serialize_pem()).unwrap();
+    let (tls, certificate) = certificate(world.dir.path());
     let options = ServerOptions { tls: Some(tls), ..ServerOptions::default() };
     let service = Service::new(world.gitsync.clone(), Arc::new(OpenAccess));
     let server = Server::bind(service, ([127, 0, 0, 1], 0).into(), options).await.unwrap();
@@ -33,7 +30,7 @@ async fn clients_check_the_certificate_and_clear_text_is_not_served() {
         GitRepositoryServiceClient::new(channel).list_organisations(ListOrganisationsRequest::default()).await
     };
     let endpoint = Channel::from_shared(format!("https://localhost:{port}")).unwrap();
-    let trusting = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(made.cert.pem()));
+    let trusting = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(certificate));
     let channel = endpoint.clone().tls_config(trusting).unwrap().connect().await.unwrap();
     assert!(list(channel).await.is_ok());
     let doubting = ClientTlsConfig::new().with_webpki_roots();

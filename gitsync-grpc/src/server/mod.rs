@@ -1,34 +1,42 @@
 //! The service on a socket.
 
 mod deadline;
+mod incoming;
 mod options;
 mod tls;
 
+use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 
 use gitsync_core::{Error, ErrorKind, Result};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use tokio_stream::wrappers::TcpListenerStream;
+use tokio_rustls::TlsAcceptor;
 use tonic::transport::server::Router;
 
 pub use options::ServerOptions;
 pub use tls::Tls;
 
 use self::deadline::Deadline;
+use self::incoming::incoming;
 use crate::Service;
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::git_repository_service_server::GitRepositoryServiceServer;
 
 /// The service with health, reflection and limits, bound to a socket.
-#[derive(Debug)]
 pub struct Server {
     service: Service,
     options: ServerOptions,
-    transport: tonic::transport::Server,
+    tls: Option<TlsAcceptor>,
     listener: TcpListener,
     address: SocketAddr,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("address", &self.address).field("options", &self.options).finish_non_exhaustive()
+    }
 }
 
 impl Server {
@@ -45,11 +53,11 @@ impl Server {
                 .with("address", address)
                 .hint("configure tokens, or say that everybody may do everything"));
         }
-        let transport = transport(&options)?;
+        let tls = options.tls.as_ref().map(Tls::acceptor).transpose()?;
         let cannot = |error| Error::new(ErrorKind::Unavailable, "the address cannot be bound").caused_by(error);
         let listener = TcpListener::bind(address).await.map_err(|error| cannot(error).with("address", address))?;
         let address = listener.local_addr().map_err(cannot)?;
-        Ok(Server { service, options, transport, listener, address })
+        Ok(Server { service, options, tls, listener, address })
     }
 
     /// Returns where it listens.
@@ -67,9 +75,10 @@ impl Server {
         reporter.set_serving::<GitRepositoryServiceServer<Service>>().await;
         let (drain, service) = (self.options.drain, self.service.clone());
         let health = Deadline::new(health, self.options.request_timeout);
-        let router = router(self.transport, self.service, &self.options)?.add_service(health);
+        let router = router(self.service, &self.options)?.add_service(health);
         let (stopping, stopped) = oneshot::channel::<()>();
-        let serving = router.serve_with_incoming_shutdown(TcpListenerStream::new(self.listener), async {
+        let incoming = incoming(self.listener, self.tls, &self.options);
+        let serving = router.serve_with_incoming_shutdown(incoming, async {
             stopped.await.ok();
         });
         let ending = async {
@@ -86,18 +95,7 @@ impl Server {
     }
 }
 
-fn transport(options: &ServerOptions) -> Result<tonic::transport::Server> {
-    let transport = tonic::transport::Server::builder()
-        .max_concurrent_streams(options.max_streams)
-        .http2_keepalive_interval(Some(options.keepalive))
-        .http2_keepalive_timeout(Some(options.keepalive));
-    match &options.tls {
-        Some(tls) => transport.tls_config(tls.config()?).map_err(tls::unusable),
-        None => Ok(transport),
-    }
-}
-
-fn router(mut transport: tonic::transport::Server, service: Service, options: &ServerOptions) -> Result<Router> {
+fn router(service: Service, options: &ServerOptions) -> Result<Router> {
     let describe = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
@@ -106,7 +104,10 @@ fn router(mut transport: tonic::transport::Server, service: Service, options: &S
     let invalid = |error| Error::new(ErrorKind::Internal, "the protocol's own description is broken").caused_by(error);
     let service = GitRepositoryServiceServer::new(service).max_decoding_message_size(options.max_message_bytes);
     let limit = options.request_timeout;
-    Ok(transport
+    Ok(tonic::transport::Server::builder()
+        .max_concurrent_streams(options.max_streams)
+        .http2_keepalive_interval(Some(options.keepalive))
+        .http2_keepalive_timeout(Some(options.keepalive))
         .add_service(Deadline::new(service, limit))
         .add_service(Deadline::new(describe().build_v1().map_err(invalid)?, limit))
         .add_service(Deadline::new(describe().build_v1alpha().map_err(invalid)?, limit)))

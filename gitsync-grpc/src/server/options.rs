@@ -13,6 +13,11 @@ pub struct ServerOptions {
     pub allow_open: bool,
     /// The largest request in bytes. Default: 1 MiB.
     pub max_message_bytes: usize,
+    /// How many connections are open at once; those beyond wait in the backlog of the socket. Default: 10,000.
+    pub max_connections: usize,
+    /// How long a connection may take to begin, with the TLS handshake if there is one. One that takes longer is closed.
+    /// Default: 10 s.
+    pub handshake_timeout: Duration,
     /// How many requests a connection may have at once. Default: 1,000.
     pub max_streams: u32,
     /// How long a request may take, if the client does not wait for less; a watch only until it begins. One that takes
@@ -30,6 +35,8 @@ impl Default for ServerOptions {
             tls: None,
             allow_open: false,
             max_message_bytes: 1024 * 1024,
+            max_connections: 10_000,
+            handshake_timeout: Duration::from_secs(10),
             max_streams: 1000,
             request_timeout: Duration::from_secs(30),
             keepalive: Duration::from_secs(20),

@@ -16,7 +16,7 @@ use gitsync_core::{Cancellation, Error, ErrorKind, GitSync, Result, SystemClock}
 use gitsync_grpc::Service;
 use gitsync_grpc::access::{Authorizer, OpenAccess, TokensFile, hash_token};
 use gitsync_grpc::proto::git_repository_service_client::GitRepositoryServiceClient;
-use gitsync_grpc::server::{Server, ServerOptions};
+use gitsync_grpc::server::{Server, ServerOptions, Tls};
 use tempfile::TempDir;
 use tonic::metadata::MetadataValue;
 use tonic::service::Interceptor;
@@ -155,4 +155,13 @@ impl World {
 pub(crate) fn entry(name: &str, roles: &str, more: &str) -> String {
     let hash = hash_token(&format!("token-{name}"));
     format!("[[tokens]]\nname = \"{name}\"\nsha256 = \"{hash}\"\nroles = {{ {roles} }}\n{more}\n")
+}
+
+/// Makes a certificate of `localhost`, which is returned in PEM too.
+pub(crate) fn certificate(dir: &Path) -> (Tls, String) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let tls = Tls { certificate: dir.join("cert.pem"), key: dir.join("key.pem") };
+    std::fs::write(&tls.certificate, made.cert.pem()).unwrap();
+    std::fs::write(&tls.key, made.signing_key.serialize_pem()).unwrap();
+    (tls, made.cert.pem())
 }
