@@ -3,16 +3,19 @@
 
 mod support;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use gitsync_core::engine::CreateRepository;
 use gitsync_core::{Error, ErrorKind, Result};
 use gitsync_grpc::access::{Authorizer, Principal, Role};
+use gitsync_grpc::client::kind;
 use gitsync_grpc::proto::*;
+use gitsync_grpc::server::ServerOptions;
 use tonic::Code;
 
-use crate::support::World;
+use crate::support::{World, entry, tokens_file};
 
 #[tokio::test]
 async fn a_watch_ends_with_the_final_state() {
@@ -92,6 +95,31 @@ async fn watchers_that_left_cost_nothing() {
         for watcher in &mut watchers {
             assert_eq!(watcher.message().await.unwrap().unwrap().status, "pending");
         }
+    }
+}
+
+#[tokio::test]
+async fn one_caller_does_not_take_the_places_of_others() {
+    let tokens = ["a", "b"].map(|name| entry(name, "acme = \"reader\"", "")).concat();
+    let authorizer = |dir: &Path| tokens_file(dir, &tokens, false);
+    let world = World::serve(authorizer, |service| service.max_watches_per_caller(2), ServerOptions::default()).await;
+    let organisation = world.organisation("acme").await;
+    let (repository, _) = world.mirror(organisation, "a").await;
+    let task = world.gitsync.sync(repository).await.unwrap();
+    let request = WatchSyncTaskRequest { task_id: task.id.to_string() };
+    let mut first = world.client(Some("Bearer token-a")).await;
+    let mut watches = Vec::new();
+    for _ in 0..2 {
+        watches.push(first.watch_sync_task(request.clone()).await.unwrap());
+    }
+    let status = first.watch_sync_task(request.clone()).await.unwrap_err();
+    assert_eq!((status.code(), kind(&status).as_deref()), (Code::ResourceExhausted, Some("limit_exceeded")));
+    world.client(Some("Bearer token-b")).await.watch_sync_task(request.clone()).await.unwrap();
+
+    // The server hears that they left when it gets to it.
+    watches.clear();
+    while let Err(status) = first.watch_sync_task(request.clone()).await {
+        assert_eq!(status.code(), Code::ResourceExhausted);
     }
 }
 

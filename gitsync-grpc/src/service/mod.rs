@@ -7,20 +7,26 @@ mod repositories;
 mod requests;
 mod scope;
 mod tasks;
+mod watches;
 
 use std::pin::Pin;
 use std::sync::Arc;
 
+use gitsync_core::engine::MAX_WATCHERS;
 use gitsync_core::{Cancellation, Error, ErrorKind, GitSync, Result};
 use tokio_stream::Stream;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
 use self::scope::Scope;
+use self::watches::Watches;
 use crate::access::{Authorizer, Principal};
 use crate::proto::git_repository_service_server::GitRepositoryService;
 use crate::proto::*;
 use crate::status::status;
+
+/// How many tasks a caller watches at once, if nobody says.
+const MAX_WATCHES_PER_CALLER: usize = 1_000;
 
 /// `gitsync.v1.GitRepositoryService` over an engine: a cheap handle.
 ///
@@ -31,6 +37,8 @@ pub struct Service {
     gitsync: GitSync,
     authorizer: Arc<dyn Authorizer>,
     scope: Arc<Scope>,
+    watches: Arc<Watches>,
+    max_watches_per_caller: usize,
     stopping: Cancellation,
 }
 
@@ -38,7 +46,18 @@ impl Service {
     /// Creates the service. The authorizer tells who the callers are.
     pub fn new(gitsync: GitSync, authorizer: Arc<dyn Authorizer>) -> Self {
         let scope = Arc::new(Scope::new(gitsync.clone()));
-        Service { gitsync, authorizer, scope, stopping: Cancellation::new() }
+        // Where everybody is let in all are one caller, for whom there are the places of all.
+        let max_watches_per_caller = if authorizer.is_open() { MAX_WATCHERS } else { MAX_WATCHES_PER_CALLER };
+        let (watches, stopping) = (Arc::default(), Cancellation::new());
+        Service { gitsync, authorizer, scope, watches, max_watches_per_caller, stopping }
+    }
+
+    /// Sets how many tasks a caller, told by its name, watches at once. Default: 1,000, or [`MAX_WATCHERS`], which is the most
+    /// of all callers together, if everybody is let in.
+    #[must_use]
+    pub fn max_watches_per_caller(mut self, most: usize) -> Self {
+        self.max_watches_per_caller = most;
+        self
     }
 
     /// Ends all watches, which would go on as long as their tasks.

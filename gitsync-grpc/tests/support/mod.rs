@@ -77,12 +77,7 @@ impl World {
 
     /// Serves those who show a token of a file with this content.
     pub(crate) async fn guarded(tokens: &str, public_reads: bool) -> Self {
-        World::with(|dir| {
-            let file = dir.join("tokens.toml");
-            std::fs::write(&file, tokens).unwrap();
-            Arc::new(TokensFile::open(file).unwrap().public_reads(public_reads))
-        })
-        .await
+        World::with(|dir| tokens_file(dir, tokens, public_reads)).await
     }
 
     pub(crate) async fn with(authorizer: impl FnOnce(&Path) -> Arc<dyn Authorizer>) -> Self {
@@ -91,6 +86,14 @@ impl World {
 
     pub(crate) async fn with_options(
         authorizer: impl FnOnce(&Path) -> Arc<dyn Authorizer>,
+        options: ServerOptions,
+    ) -> Self {
+        World::serve(authorizer, |service| service, options).await
+    }
+
+    pub(crate) async fn serve(
+        authorizer: impl FnOnce(&Path) -> Arc<dyn Authorizer>,
+        settle: impl FnOnce(Service) -> Service,
         options: ServerOptions,
     ) -> Self {
         let dir = tempfile::tempdir().unwrap();
@@ -104,7 +107,7 @@ impl World {
             .repos_dir(dir.path().join("repos"))
             .build()
             .unwrap();
-        let service = Service::new(gitsync.clone(), authorizer(dir.path()));
+        let service = settle(Service::new(gitsync.clone(), authorizer(dir.path())));
         let server = Server::bind(service, ([127, 0, 0, 1], 0).into(), options).await.unwrap();
         let (address, stop) = (server.address(), Cancellation::new());
         let stopped = stop.clone();
@@ -149,6 +152,13 @@ impl World {
     pub(crate) async fn work(&self) {
         self.gitsync.worker().run_until_idle().await.unwrap();
     }
+}
+
+/// Makes an authorizer of a tokens file with this content.
+pub(crate) fn tokens_file(dir: &Path, tokens: &str, public_reads: bool) -> Arc<dyn Authorizer> {
+    let file = dir.join("tokens.toml");
+    std::fs::write(&file, tokens).unwrap();
+    Arc::new(TokensFile::open(file).unwrap().public_reads(public_reads))
 }
 
 /// Writes an entry of a tokens file. The token is `token-NAME`.
