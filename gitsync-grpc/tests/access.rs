@@ -9,6 +9,7 @@ use std::pin::Pin;
 
 use gitsync_core::model::{OrganisationId, RepositoryId, TaskId};
 use gitsync_core::store::RepositoryPatch;
+use gitsync_core::testing::StoreCall;
 use gitsync_grpc::proto::*;
 use prost_reflect::DescriptorPool;
 use tonic::{Code, Response, Status};
@@ -281,6 +282,26 @@ async fn what_is_foreign_looks_like_what_is_not_there() {
     assert_eq!(get(by_name("acme", "nothing"), "acme/nothing").await, missing);
     // Neither does a name that cannot be one tell what organisations there are.
     assert_eq!(get(by_name("acme", "a b"), "acme").await, get(by_name("nobody", "a b"), "nobody").await);
+}
+
+#[tokio::test]
+async fn lists_look_for_the_caller_s_organisations_only_until_they_are_found() {
+    let tokens = entry("a", "acme = \"reader\", later = \"reader\"", "");
+    let world = World::guarded(&tokens, false).await;
+    world.organisation("acme").await;
+    let mut client = world.client(Some("Bearer token-a")).await;
+    let mut list = async || {
+        let before = world.store.count(StoreCall::OrganisationBySlug);
+        client.list_repositories(ListRepositoriesRequest::default()).await.unwrap();
+        let found = client.list_organisations(ListOrganisationsRequest::default()).await.unwrap().into_inner();
+        let slugs: Vec<_> = found.organisations.into_iter().map(|found| found.slug).collect();
+        (slugs.join(" "), world.store.count(StoreCall::OrganisationBySlug) - before)
+    };
+    assert_eq!(list().await, ("acme".to_owned(), 3));
+    assert_eq!(list().await, ("acme".to_owned(), 2), "the other one may be there by now");
+    world.organisation("later").await;
+    assert_eq!(list().await, ("acme later".to_owned(), 1));
+    assert_eq!(list().await, ("acme later".to_owned(), 0));
 }
 
 #[tokio::test]

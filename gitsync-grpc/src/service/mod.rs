@@ -1,5 +1,6 @@
 //! The service over an engine.
 
+mod known;
 mod organisations;
 mod page;
 mod records;

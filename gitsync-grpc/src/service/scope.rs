@@ -1,30 +1,24 @@
 //! What a caller may see and do. What it may not see does not exist for it.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-
 use gitsync_core::model::{
     Organisation, OrganisationId, Repository, RepositoryId, RepositoryName, Slug, SyncTask, TaskId,
 };
 use gitsync_core::store::MAX_FILTER_ORGANISATIONS;
 use gitsync_core::{Error, ErrorKind, GitSync, Result};
 
+use super::known::Known;
 use crate::access::{Principal, Role};
-
-/// How many organisations are remembered.
-const MAX_REMEMBERED: usize = 100_000;
 
 /// Looks things up on behalf of callers.
 #[derive(Debug)]
 pub(super) struct Scope {
     gitsync: GitSync,
-    /// Organisations neither change nor go.
-    organisations: Mutex<HashMap<OrganisationId, Organisation>>,
+    organisations: Known,
 }
 
 impl Scope {
     pub(super) fn new(gitsync: GitSync) -> Self {
-        Scope { gitsync, organisations: Mutex::default() }
+        Scope { organisations: Known::new(gitsync.clone()), gitsync }
     }
 
     /// Returns an organisation in which the caller has at least this role.
@@ -35,7 +29,7 @@ impl Scope {
         role: Role,
     ) -> Result<Organisation> {
         let missing = || missing("organisation", id);
-        let organisation = self.any_organisation(id).await.map_err(|error| hide(error, missing))?;
+        let organisation = self.organisations.by_id(id).await.map_err(|error| hide(error, missing))?;
         check(caller, &organisation.slug, role, missing)?;
         Ok(organisation)
     }
@@ -49,7 +43,7 @@ impl Scope {
     ) -> Result<Organisation> {
         let missing = || missing("organisation", slug);
         check(caller, slug, role, missing)?;
-        self.gitsync.organisation_by_slug(slug).await.map_err(|error| hide(error, missing))
+        self.organisations.by_slug(slug).await.map_err(|error| hide(error, missing))
     }
 
     /// Returns a repository and the slug of its organisation, in which the caller has at least this role.
@@ -61,7 +55,7 @@ impl Scope {
     ) -> Result<(Repository, Slug)> {
         let missing = || missing("repository", id);
         let repository = self.gitsync.repository(id).await.map_err(|error| hide(error, missing))?;
-        let slug = self.any_organisation(repository.organisation).await?.slug;
+        let slug = self.organisations.by_id(repository.organisation).await?.slug;
         self.check_repository(caller, &repository, &slug, role, missing)?;
         Ok((repository, slug))
     }
@@ -76,7 +70,7 @@ impl Scope {
     ) -> Result<Repository> {
         let missing = || missing("repository", format_args!("{slug}/{name}"));
         let found = async {
-            let organisation = self.gitsync.organisation_by_slug(slug).await?;
+            let organisation = self.organisations.by_slug(slug).await?;
             self.gitsync.repository_by_name(organisation.id, name.as_str()).await
         };
         let repository = found.await.map_err(|error| hide(error, missing))?;
@@ -88,7 +82,7 @@ impl Scope {
     pub(super) async fn check_role(&self, caller: &Principal, id: RepositoryId, role: Role) -> Result<()> {
         let missing = || missing("repository", id);
         let repository = self.gitsync.repository(id).await.map_err(|error| hide(error, missing))?;
-        let slug = self.any_organisation(repository.organisation).await?.slug;
+        let slug = self.organisations.by_id(repository.organisation).await?.slug;
         check(caller, &slug, role, missing)
     }
 
@@ -102,7 +96,7 @@ impl Scope {
 
     /// Checks that the caller has at least this role in the organisation of a task.
     pub(super) async fn check_task(&self, caller: &Principal, task: &SyncTask, role: Role) -> Result<()> {
-        let slug = self.any_organisation(task.organisation).await?.slug;
+        let slug = self.organisations.by_id(task.organisation).await?.slug;
         check(caller, &slug, role, || missing("task", task.id))
     }
 
@@ -118,7 +112,7 @@ impl Scope {
         }
         let mut found = Vec::new();
         for slug in caller.organisations() {
-            match self.gitsync.organisation_by_slug(slug).await {
+            match self.organisations.by_slug(slug).await {
                 Ok(organisation) => found.push(organisation),
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
@@ -130,21 +124,7 @@ impl Scope {
 
     /// Returns the slug of an organisation that the caller is known to see.
     pub(super) async fn slug(&self, id: OrganisationId) -> Result<Slug> {
-        Ok(self.any_organisation(id).await?.slug)
-    }
-
-    async fn any_organisation(&self, id: OrganisationId) -> Result<Organisation> {
-        let known = self.organisations.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
-        if let Some(known) = known {
-            return Ok(known);
-        }
-        let organisation = self.gitsync.organisation(id).await?;
-        let mut remembered = self.organisations.lock().unwrap_or_else(PoisonError::into_inner);
-        if remembered.len() >= MAX_REMEMBERED {
-            remembered.clear();
-        }
-        remembered.insert(id, organisation.clone());
-        Ok(organisation)
+        Ok(self.organisations.by_id(id).await?.slug)
     }
 
     fn check_repository(
