@@ -170,6 +170,34 @@ fn a_cancelled_clone_leaves_nothing_and_can_be_made_again() {
 }
 
 #[test]
+fn a_cancellation_outlives_the_server_that_is_killed_at_once() {
+    let upstream = Upstream::new();
+    upstream.history("main", 200);
+    let source = SmartHttpServer::start(upstream.root());
+    let data = tempfile::tempdir().unwrap();
+    source.answer(Endpoint::Command, Behaviour::StallAfter(2_000));
+    let server = Server::start(data.path(), &[]);
+    let url = source.source("upstream.git").to_string();
+    let task = server.json(&["create", "acme/mirror", &url, "--no-wait"])[0]["task_id"].as_str().unwrap().to_owned();
+    await_transfer(&source);
+    assert_eq!(leftovers(data.path()), 1, "the clone has begun");
+    printed(&server.run(&["cancel", &task]));
+    drop(server);
+
+    let server = Server::start(data.path(), &[]);
+    assert_eq!(server.wait(&task)["status"], "cancelled");
+    assert_eq!(server.json(&["show", "acme/mirror"])[0]["error_kind"], "cancelled");
+    assert_eq!(leftovers(data.path()), 0);
+    assert!(!data.path().join("gitsync-data/repos/acme/mirror").exists());
+    let asked = source.take_requests();
+    assert!(asked.is_empty(), "a cancelled task asks upstream for nothing: {asked:?}");
+
+    source.answer(Endpoint::Command, Behaviour::Serve);
+    printed(&server.run(&["migrate", "acme/mirror"]));
+    check(&server, data.path(), &upstream);
+}
+
+#[test]
 fn a_deletion_during_a_sync_leaves_nothing_even_if_the_server_is_killed() {
     for kill in [false, true] {
         let upstream = Upstream::new();

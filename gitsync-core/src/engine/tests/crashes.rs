@@ -108,6 +108,32 @@ async fn a_reclone_that_dies_anywhere_leaves_the_old_or_the_new() {
     }
 }
 
+/// Nobody but the next worker is left to hear of the cancellation.
+#[tokio::test]
+async fn a_cancellation_outlives_the_worker_that_should_have_heard_of_it() {
+    for step in 0.. {
+        let world = World::new();
+        world.upstream(10);
+        let (repository, task) = world.create("a", true).await;
+        if !work_until(&world, step).await {
+            assert!(step > 8, "the steps are really there");
+            return;
+        }
+        let asked = world.gitsync.cancel_task(task.id).await.unwrap();
+        recover(&world).await;
+        let ended = world.gitsync.task(task.id).await.unwrap();
+        if asked.status == TaskStatus::Running {
+            assert_eq!(ended.status, TaskStatus::Cancelled, "died at step {step}");
+            assert_eq!(world.repository(repository.id).await.status, RepositoryStatus::Failed);
+        } else {
+            assert_eq!(ended.status, TaskStatus::Completed, "it had ended before");
+        }
+        world.gitsync.migrate(repository.id, None, true).await.unwrap();
+        world.work().await;
+        world.check_books(repository.id).await;
+    }
+}
+
 /// Dies also between publishing and recording a clone from a smaller source.
 #[tokio::test]
 async fn a_forced_migrate_to_a_smaller_source_survives_a_crash() {

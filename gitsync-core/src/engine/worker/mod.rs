@@ -195,6 +195,10 @@ impl JobRun {
         if lane(&started.repository, &started.task) != claimed.lane {
             return self.change_lanes(claimed, &started).await;
         }
+        if started.task.cancel_requested_at.is_some() {
+            // The worker that was to hear of it died before: what it left is removed, and no more is done.
+            self.live.end(Ending::Cancelled);
+        }
         let span = info_span!(
             "attempt", task = %lease.id, repository = %started.repository.id, kind = started.task.kind.as_str(),
             attempt = claimed.attempt
