@@ -10,12 +10,12 @@ use gitsync_gix::GixBackend;
 use gitsync_store_sqlite::SqliteStore;
 use gitsync_transport::{NetOptions, NetTransport};
 
-use crate::options::{Backend, Database, Options};
+use crate::options::{Backend, Database, Options, Role};
 
 /// Puts the engine together; makes the database, and the directories that it works in, if they are not there.
 pub(crate) async fn open(options: &Options) -> Result<GitSync> {
     let policy = options.policy()?;
-    let backend: Arc<dyn GitBackend> = match options.git_backend {
+    let backend: Arc<dyn GitBackend> = match options.storage.git_backend {
         Backend::Gix => Arc::new(GixBackend::default()),
     };
     let builder = database(options)
@@ -23,24 +23,27 @@ pub(crate) async fn open(options: &Options) -> Result<GitSync> {
         .backend(backend)
         .transport(Arc::new(NetTransport::new(policy.clone(), NetOptions::default())))
         .policy(policy)
-        .options(options.engine());
-    Ok(options.add_storages(builder)?.build()?)
+        .options(options.work.engine());
+    options.storage.check()?;
+    // Only who works on the storages needs the disks; the API goes by what workers report.
+    let needs_disks = options.work.has(Role::Worker) || options.work.has(Role::Janitor);
+    Ok(if needs_disks { options.storage.add_to(builder) } else { builder }.build()?)
 }
 
 /// Opens the database, which brings its schema up to date.
 async fn database(options: &Options) -> Result<GitSyncBuilder> {
     let (builder, clock) = (GitSync::builder(), Arc::new(SystemClock));
-    match options.database()? {
+    match options.storage.database()? {
         Database::Sqlite(file) => {
             if let Some(directory) = file.parent() {
                 fs::create_dir_all(directory)
                     .with_context(|| format!("cannot make the directory {}", directory.display()))?;
             }
-            Ok(builder.database(Arc::new(SqliteStore::open(file, clock, options.limits()).await?)))
+            Ok(builder.database(Arc::new(SqliteStore::open(file, clock, options.work.limits()).await?)))
         }
         #[cfg(feature = "postgres")]
         Database::Postgres(address) => {
-            let store = gitsync_store_postgres::PostgresStore::open(*address, clock, options.limits()).await?;
+            let store = gitsync_store_postgres::PostgresStore::open(*address, clock, options.work.limits()).await?;
             Ok(builder.database(Arc::new(store)))
         }
     }

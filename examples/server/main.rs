@@ -8,18 +8,19 @@ mod metrics;
 mod options;
 mod roles;
 
-use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
 use tokio::runtime::Runtime;
-use tracing_subscriber::EnvFilter;
 
-use crate::options::{LogFormat, Options};
+use crate::options::Options;
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    log(options.log_format);
+    options.observation.begin_log();
+    for setting in options.without_effect() {
+        tracing::warn!("{setting} has no effect in a process without the role api");
+    }
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -37,15 +38,5 @@ fn main() -> ExitCode {
             tracing::error!("{error:#}{}", hint.map(|hint| format!("; {hint}")).unwrap_or_default());
             ExitCode::FAILURE
         }
-    }
-}
-
-/// Sends the log to standard error.
-fn log(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    match format {
-        LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).init(),
-        LogFormat::Json => log.json().init(),
     }
 }

@@ -20,7 +20,7 @@ const END_GRACE: Duration = Duration::from_secs(10);
 /// Runs the roles until a signal comes.
 pub(crate) async fn run(options: &Options) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
-    if let Some(address) = options.metrics_addr {
+    if let Some(address) = options.observation.metrics_addr {
         metrics::serve(address)?;
     }
     let gitsync = engine::open(options).await?;
@@ -41,7 +41,7 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     tracing::info!("ending");
     shutdown.cancel();
     let all = async { while roles.join_next().await.is_some() {} };
-    if timeout(options.drain() + END_GRACE, all).await.is_err() {
+    if timeout(options.work.drain() + END_GRACE, all).await.is_err() {
         tracing::warn!("some work did not end and is abandoned; it is taken over when its lease runs out");
     }
     Ok(())
@@ -53,35 +53,35 @@ async fn start(
     shutdown: &Cancellation,
     roles: &mut JoinSet<Result<()>>,
 ) -> Result<()> {
-    if options.has(Role::Api) {
+    if options.work.has(Role::Api) {
         let server = bind(options, gitsync).await?;
-        let scheme = if options.tls_cert.is_some() { "https" } else { "http" };
+        let scheme = if options.service.tls_cert.is_some() { "https" } else { "http" };
         println!("listening on {scheme}://{}", server.address());
         let shutdown = shutdown.clone();
         roles.spawn(async move { Ok(server.serve(async move { shutdown.cancelled().await }).await?) });
     }
-    if options.has(Role::Worker) {
+    if options.work.has(Role::Worker) {
         let (worker, shutdown) = (gitsync.worker(), shutdown.clone());
         roles.spawn(async move {
             worker.run(shutdown).await;
             Ok(())
         });
     }
-    if options.has(Role::Scheduler) {
+    if options.work.has(Role::Scheduler) {
         let (scheduler, shutdown) = (gitsync.scheduler(), shutdown.clone());
         roles.spawn(async move {
             scheduler.run(shutdown).await;
             Ok(())
         });
     }
-    if options.has(Role::Janitor) {
+    if options.work.has(Role::Janitor) {
         let (janitor, shutdown) = (gitsync.janitor(), shutdown.clone());
         roles.spawn(async move {
             janitor.run(shutdown).await;
             Ok(())
         });
     }
-    if options.metrics_addr.is_some() {
+    if options.observation.metrics_addr.is_some() {
         let (gitsync, shutdown) = (gitsync.clone(), shutdown.clone());
         roles.spawn(async move {
             tokio::select! {
@@ -95,16 +95,20 @@ async fn start(
 }
 
 async fn bind(options: &Options, gitsync: &GitSync) -> Result<Server> {
-    let authorizer: Arc<dyn Authorizer> = match &options.tokens_file {
-        Some(file) => Arc::new(TokensFile::open(file)?.public_reads(options.public_reads)),
+    let authorizer: Arc<dyn Authorizer> = match &options.service.tokens_file {
+        Some(file) => Arc::new(TokensFile::open(file)?.public_reads(options.service.public_reads)),
         None => Arc::new(OpenAccess),
     };
-    let tls = match (&options.tls_cert, &options.tls_key) {
+    let tls = match (&options.service.tls_cert, &options.service.tls_key) {
         (Some(certificate), Some(key)) => Some(Tls { certificate: certificate.clone(), key: key.clone() }),
         _ => None,
     };
-    let limits =
-        ServerOptions { tls, allow_open: options.allow_open, drain: options.drain(), ..ServerOptions::default() };
+    let limits = ServerOptions {
+        tls,
+        allow_open: options.service.allow_open,
+        drain: options.work.drain(),
+        ..ServerOptions::default()
+    };
     let service = Service::new(gitsync.clone(), authorizer);
-    Ok(Server::bind(service, options.listen_addr, limits).await?)
+    Ok(Server::bind(service, options.service.listen_addr, limits).await?)
 }

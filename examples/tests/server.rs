@@ -4,7 +4,7 @@
 mod support;
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -29,9 +29,17 @@ impl Drop for Server {
 
 impl Server {
     fn start(data: &Path, more: &[&str]) -> Self {
+        Server::start_with(data, more, &[])
+    }
+
+    fn start_with(data: &Path, more: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = example("server", data);
         command.args(["--listen-addr", "127.0.0.1:0", "--allowed-schemes", "http", "--allow-private-networks"]);
-        command.args(["--lease", "1", "--drain", "1"]).args(more).env("RUST_LOG", "warn");
+        command
+            .args(["--lease", "1", "--drain", "1"])
+            .args(more)
+            .env("RUST_LOG", "warn")
+            .envs(environment.iter().copied());
         let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -274,6 +282,8 @@ fn settings_with_which_nothing_would_work_are_refused() {
         ("GITSYNC_HOST_CONCURRENCY", "0", "0 is not in 1.."),
         ("GITSYNC_WORKERS", "0", "at least 1"),
         ("GITSYNC_ALLOW_OPEN", "perhaps", "invalid value"),
+        ("GITSYNC_RETRY_DELAYS", "60,", "invalid value"),
+        ("RUST_LOG", "info,gitsync_core=loud", "RUST_LOG"),
         ("DATABASE_URL", "sqlite::memory:", "the database is a file"),
         ("DATABASE_URL", "sqlite://", "the database is a file"),
         ("GITSYNC_SHARED_STORAGES", "other", "not among the storages"),
@@ -286,35 +296,37 @@ fn settings_with_which_nothing_would_work_are_refused() {
 }
 
 #[test]
-fn the_help_lists_all_settings() {
-    let mut help = String::new();
-    let mut process = example("server", &std::env::temp_dir()).arg("--help").stdout(Stdio::piped()).spawn().unwrap();
-    process.stdout.take().unwrap().read_to_string(&mut help).unwrap();
-    assert!(process.wait().unwrap().success());
-    for setting in [
-        "GITSYNC_LISTEN_ADDR",
-        "GIT_REPOS_DIR",
-        "DATABASE_URL",
-        "GITSYNC_GIT_BACKEND",
-        "GITSYNC_ROLES",
-        "GITSYNC_WORKERS",
-        "GITSYNC_STORAGES",
-        "GITSYNC_SHARED_STORAGES",
-        "GITSYNC_TASK_TIME_LIMIT",
-        "GITSYNC_RETRY_DELAYS",
-        "GITSYNC_SYNC_INTERVAL_MIN",
-        "GITSYNC_SYNC_INTERVAL_MAX",
-        "GITSYNC_HOST_CONCURRENCY",
-        "GITSYNC_ALLOWED_SCHEMES",
-        "GITSYNC_ALLOW_PRIVATE_NETWORKS",
-        "GITSYNC_ALLOWED_HOSTS",
-        "GITSYNC_DENIED_HOSTS",
-        "GITSYNC_FILE_ROOTS",
-        "GITSYNC_TOKENS_FILE",
-        "GITSYNC_TLS_CERT",
-        "GITSYNC_TLS_KEY",
-        "GITSYNC_METRICS_ADDR",
-    ] {
-        assert!(help.contains(&format!("[env: {setting}")), "{setting}");
+fn switches_and_lists_in_the_environment_are_read_as_people_write_them() {
+    let data = tempfile::tempdir().unwrap();
+    // Without tokens it does not listen there, unless the switch is on: then there is no such address here.
+    let said = |value: &str| {
+        let mut command = example("server", data.path());
+        command.env("GITSYNC_LISTEN_ADDR", "192.0.2.1:0").env("GITSYNC_ALLOW_OPEN", value);
+        String::from_utf8(command.output().unwrap().stderr).unwrap()
+    };
+    for on in ["true", "1", "yes", "on", "TRUE"] {
+        assert!(said(on).contains("cannot be bound"), "{on}: {}", said(on));
     }
+    for off in ["false", "0", "no", "off"] {
+        assert!(said(off).contains("loopback"), "{off}: {}", said(off));
+    }
+
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let server = Server::start_with(data.path(), &[], &[("GITSYNC_RETRY_DELAYS", "")]);
+    let output = server.run(&["create", "acme/mirror", &format!("http://{closed}/a.git")]);
+    assert!(!output.status.success(), "it failed at once, and is not tried again: {output:?}");
+    assert_eq!(server.json(&["tasks", "acme/mirror"])[0]["status"], "failed");
+}
+
+#[test]
+fn settings_without_effect_are_told_in_the_log() {
+    let data = tempfile::tempdir().unwrap();
+    let mut command = example("server", data.path());
+    command
+        .env("GITSYNC_TOKENS_FILE", "missing.toml")
+        .env("DATABASE_URL", "sqlite::memory:")
+        .env("GITSYNC_ROLES", "worker");
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("--tokens-file has no effect"), "{said}");
 }
