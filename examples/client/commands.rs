@@ -17,6 +17,9 @@ pub(crate) async fn run(options: &Options) -> Result<bool> {
     if let Command::Token { name, roles } = &options.command {
         return token(name, roles).map(|()| true);
     }
+    if let Command::Health = &options.command {
+        return health(options).await;
+    }
     let client = &mut connection::connect(options).await?;
     match &options.command {
         Command::Create { name, source, description, public, storage, wait } => {
@@ -87,6 +90,13 @@ pub(crate) async fn run(options: &Options) -> Result<bool> {
         }
         list => lists::run(client, &output, list).await.map(|()| true),
     }
+}
+
+/// Says whether the server serves, and fails if it does not, for what looks after it.
+async fn health(options: &Options) -> Result<bool> {
+    let serves = connection::serves(options).await?;
+    println!("{}", if serves { "it serves" } else { "it does not serve" });
+    Ok(serves)
 }
 
 pub(crate) fn by_slug(slug: &str) -> GetOrganisationRequest {

@@ -29,22 +29,35 @@ impl Interceptor for Token {
     }
 }
 
-/// Connects to the server.
+/// Connects to the server as who has the token.
 pub(crate) async fn connect(options: &Options) -> Result<Client> {
     let token = token(options)?;
-    let mut endpoint = Endpoint::from_shared(options.server.clone()).context("the server's URL makes no sense")?;
+    let endpoint = endpoint(options)?;
+    let is_loopback = matches!(endpoint.uri().host(), Some("127.0.0.1" | "localhost" | "[::1]"));
     let is_secure = endpoint.uri().scheme_str() == Some("https");
-    if is_secure {
+    ensure!(token.0.is_none() || is_secure || is_loopback, "a token is not sent over http; use an https server");
+    Ok(GitRepositoryServiceClient::with_interceptor(open(&endpoint).await?, token))
+}
+
+/// Asks whether the server serves, as nobody.
+pub(crate) async fn serves(options: &Options) -> Result<bool> {
+    Ok(gitsync_grpc::client::serves(open(&endpoint(options)?).await?).await?)
+}
+
+async fn open(endpoint: &Endpoint) -> Result<Channel> {
+    endpoint.connect().await.with_context(|| format!("there is no server at {}", endpoint.uri()))
+}
+
+fn endpoint(options: &Options) -> Result<Endpoint> {
+    let mut endpoint = Endpoint::from_shared(options.server.clone()).context("the server's URL makes no sense")?;
+    if endpoint.uri().scheme_str() == Some("https") {
         let mut tls = ClientTlsConfig::new().with_webpki_roots();
         if let Some(file) = &options.ca_cert {
             tls = tls.ca_certificate(Certificate::from_pem(read(file)?));
         }
         endpoint = endpoint.tls_config(tls)?;
     }
-    let is_loopback = matches!(endpoint.uri().host(), Some("127.0.0.1" | "localhost" | "[::1]"));
-    ensure!(token.0.is_none() || is_secure || is_loopback, "a token is not sent over http; use an https server");
-    let channel = endpoint.connect().await.with_context(|| format!("there is no server at {}", options.server))?;
-    Ok(GitRepositoryServiceClient::with_interceptor(channel, token))
+    Ok(endpoint)
 }
 
 fn token(options: &Options) -> Result<Token> {

@@ -153,6 +153,8 @@ pub(crate) enum Command {
     },
     /// Count the jobs in the queue
     Queue,
+    /// Ask whether the server serves; it needs no token
+    Health,
     /// Make a token, and print it with its entry for the server's tokens file
     Token {
         /// Whom it is for

@@ -132,7 +132,9 @@ fn a_new_user_mirrors_through_the_service() {
     let output = server.run(&["create", "acme/mirror"]);
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("kind: already_exists"), "{output:?}");
+    assert_eq!(printed(&server.run(&["health"])), "it serves\n");
     assert!(server.terminate(), "it ends well when it is told to end");
+    assert!(!server.run(&["health"]).status.success());
 }
 
 #[test]

@@ -5,9 +5,14 @@ use std::sync::LazyLock;
 use prost::{Message, Name};
 use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
 use tonic::Status;
+use tonic::transport::Channel;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt as _;
 
 use crate::proto::FILE_DESCRIPTOR_SET;
+use crate::proto::git_repository_service_server::SERVICE_NAME;
 
 static POOL: LazyLock<DescriptorPool> =
     LazyLock::new(|| DescriptorPool::decode(FILE_DESCRIPTOR_SET).expect("the protocol describes itself"));
@@ -49,4 +54,14 @@ impl<M: Message + Name> ToJson for M {
 /// error is not the service's own, as when the connection broke.
 pub fn kind(status: &Status) -> Option<String> {
     status.get_details_error_info().and_then(|mut info| info.metadata.remove("kind"))
+}
+
+/// Asks a server whether it serves the service, which it tells everybody.
+///
+/// # Errors
+/// The status of the call, as when there is no answer.
+pub async fn serves(channel: Channel) -> Result<bool, Status> {
+    let request = HealthCheckRequest { service: SERVICE_NAME.to_owned() };
+    let answer = HealthClient::new(channel).check(request).await?.into_inner();
+    Ok(answer.status() == ServingStatus::Serving)
 }

@@ -88,6 +88,24 @@ mod tests {
     }
 
     #[test]
+    fn the_containers_are_given_settings_that_there_are() {
+        let command = Options::command();
+        let settings: Vec<_> = command.get_arguments().filter_map(|setting| setting.get_env()).collect();
+        for file in [
+            include_str!("../docker/Dockerfile"),
+            include_str!("../docker/compose.yaml"),
+            include_str!("../docker/compose.sqlite.yaml"),
+        ] {
+            let words = file.split(|letter: char| !letter.is_ascii_uppercase() && letter != '_');
+            let names: Vec<_> = words.filter(|word| word.starts_with("GITSYNC_")).collect();
+            assert!(!names.is_empty(), "some are given");
+            for name in names {
+                assert!(settings.contains(&name.as_ref()), "there is no setting {name}");
+            }
+        }
+    }
+
+    #[test]
     fn there_are_as_many_retries_as_pauses() {
         assert_eq!(options(&[]).work.limits().max_attempts, 4);
         assert_eq!(options(&["--retry-delays", "5"]).work.limits().max_attempts, 2);
