@@ -32,18 +32,19 @@ pub(crate) async fn open(options: &Options) -> Result<GitSync> {
 
 /// Opens the database, which brings its schema up to date.
 async fn database(options: &Options) -> Result<GitSyncBuilder> {
-    let (builder, clock) = (GitSync::builder(), Arc::new(SystemClock));
+    let builder = GitSync::builder();
     match options.storage.database()? {
         Database::Sqlite(file) => {
             if let Some(directory) = file.parent() {
                 fs::create_dir_all(directory)
                     .with_context(|| format!("cannot make the directory {}", directory.display()))?;
             }
-            Ok(builder.database(Arc::new(SqliteStore::open(file, clock, options.work.limits()).await?)))
+            let store = SqliteStore::open(file, Arc::new(SystemClock), options.work.limits()).await?;
+            Ok(builder.database(Arc::new(store)))
         }
         #[cfg(feature = "postgres")]
         Database::Postgres(address) => {
-            let store = gitsync_store_postgres::PostgresStore::open(*address, clock, options.work.limits()).await?;
+            let store = gitsync_store_postgres::PostgresStore::open(*address, options.work.limits()).await?;
             Ok(builder.database(Arc::new(store)))
         }
     }

@@ -4,23 +4,24 @@ use std::borrow::Cow;
 use std::fmt;
 
 use async_trait::async_trait;
-use gitsync_core::{Clock, Error, ErrorKind, Result, Timestamp};
+use gitsync_core::{Error, ErrorKind, Result, Timestamp};
 use gitsync_sql::{Columns, Connection, Dialect, Statement, Value};
 use sqlx::postgres::{PgArguments, PgConnection, PgRow, PgValueRef};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Column, Postgres, Row, SqlSafeStr, TypeInfo, ValueRef};
 
 use crate::error::classify;
+use crate::time::Time;
 
-/// A connection in a transaction, and the clock that its time comes from.
+/// A connection in a transaction, and the time there.
 pub(crate) struct Attached<'c> {
     connection: &'c mut PgConnection,
-    clock: &'c dyn Clock,
+    time: &'c Time,
 }
 
 impl<'c> Attached<'c> {
-    pub(crate) fn new(connection: &'c mut PgConnection, clock: &'c dyn Clock) -> Self {
-        Attached { connection, clock }
+    pub(crate) fn new(connection: &'c mut PgConnection, time: &'c Time) -> Self {
+        Attached { connection, time }
     }
 
     /// Returns the connection itself, for statements that only Postgres has.
@@ -42,7 +43,7 @@ impl Connection for Attached<'_> {
     }
 
     async fn now(&mut self) -> Result<Timestamp> {
-        Ok(self.clock.now())
+        Ok(self.time.now())
     }
 
     async fn fetch(&mut self, statement: Statement) -> Result<Vec<gitsync_sql::Row>> {

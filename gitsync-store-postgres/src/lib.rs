@@ -5,6 +5,7 @@
 //!
 //! - Every call is one transaction, and is durable when it returns. Claims too: workers on other machines outlive a crash of
 //!   the database, and an epoch that was forgotten with a claim would be given twice.
+//! - The time is the database's: however wrong the clocks of the machines are, they agree on which leases have expired.
 //! - Rows that a decision depends on are locked. What Postgres ends for the sake of another transaction is done again.
 //! - A claim locks the rows of the hosts it takes jobs from, and passes over those that another claim has.
 //! - Who waits for jobs is woken by `NOTIFY`, at most some twenty times a second. That is a hint; what is missed is found by
@@ -13,15 +14,13 @@
 //!   [`Unavailable`](gitsync_core::ErrorKind::Unavailable), and when it is back they work again.
 //!
 //! ```no_run
-//! use std::sync::Arc;
-//!
+//! use gitsync_core::Store;
 //! use gitsync_core::queue::QueueLimits;
-//! use gitsync_core::{Store, SystemClock};
 //! use gitsync_store_postgres::{PostgresOptions, PostgresStore};
 //!
 //! # async fn example() -> gitsync_core::Result<()> {
 //! let options: PostgresOptions = "postgres://gitsync@localhost/gitsync".parse()?;
-//! let store = PostgresStore::open(options, Arc::new(SystemClock), QueueLimits::default()).await?;
+//! let store = PostgresStore::open(options, QueueLimits::default()).await?;
 //! let organisation = store.create_organisation(&"rust-lang".parse()?, "The Rust project").await?;
 //! assert_eq!(store.organisation(organisation.id).await?, organisation);
 //! # Ok(())
@@ -35,6 +34,7 @@ mod options;
 mod queue;
 mod records;
 mod store;
+mod time;
 mod transaction;
 mod watch;
 

@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use gitsync_core::{Error, ErrorKind, Result};
+use gitsync_core::{Clock, Error, ErrorKind, Result};
 use sqlx::ConnectOptions;
 use sqlx::postgres::PgConnectOptions;
 
@@ -15,6 +16,7 @@ pub struct PostgresOptions {
     pub(crate) connections: u32,
     pub(crate) patience: Duration,
     statement_timeout: Duration,
+    pub(crate) clock: Option<Arc<dyn Clock>>,
 }
 
 impl PostgresOptions {
@@ -25,6 +27,7 @@ impl PostgresOptions {
             connections: 16,
             patience: Duration::from_secs(10),
             statement_timeout: Duration::from_secs(30),
+            clock: None,
         }
     }
 
@@ -48,6 +51,14 @@ impl PostgresOptions {
     #[must_use]
     pub fn statement_timeout(mut self, timeout: Duration) -> Self {
         self.statement_timeout = timeout;
+        self
+    }
+
+    /// Takes the time from a clock, for tests that move it. Without it all who share the database go by the database's own
+    /// clock, whatever those of their machines say.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
         self
     }
 
@@ -93,6 +104,7 @@ impl fmt::Debug for PostgresOptions {
             .field("connections", &self.connections)
             .field("patience", &self.patience)
             .field("statement_timeout", &self.statement_timeout)
+            .field("clock", &self.clock)
             .finish_non_exhaustive()
     }
 }

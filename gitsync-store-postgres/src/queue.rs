@@ -62,7 +62,7 @@ impl JobQueue for PostgresStore {
             () = self.watch.ready() => {}
             () = self.next_moment() => {}
             // Also while the database does not answer.
-            () = self.clock.sleep(timeout) => {}
+            () = self.time.sleep(timeout) => {}
         }
     }
 }
@@ -71,7 +71,7 @@ impl PostgresStore {
     /// Completes when time alone has made a job claimable, if the database knows of such a moment.
     async fn next_moment(&self) {
         match self.read_next_moment().await {
-            Ok((now, Some(next))) => self.clock.sleep(next.since(now)).await,
+            Ok((now, Some(next))) => self.time.sleep(next.since(now)).await,
             Ok((_, None)) | Err(_) => std::future::pending().await,
         }
     }

@@ -1,18 +1,18 @@
 //! The store: opening, closing, and the way to the database.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use gitsync_core::Result;
 use gitsync_core::queue::QueueLimits;
-use gitsync_core::{Clock, Result};
 use gitsync_sql::migrate;
+use sqlx::Executor;
 use sqlx::postgres::{PgPool, PgPoolOptions};
-use sqlx::{Executor, Postgres, Transaction};
 
 use crate::PostgresOptions;
-use crate::connection::Attached;
 use crate::error::classify;
-use crate::transaction::Mode;
+use crate::time::TimeSource;
+use crate::transaction::{Mode, Transaction};
 use crate::watch::Watch;
 
 /// The lock under which the schema is changed: `gitsync` in ASCII.
@@ -27,7 +27,7 @@ const SCHEMA_PATIENCE: Duration = Duration::from_secs(600);
 pub struct PostgresStore {
     pool: PgPool,
     pub(crate) watch: Watch,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) time: TimeSource,
     pub(crate) limits: QueueLimits,
     /// The host behind which the next claim begins to search. It moves on where there are more than one claim looks at.
     claims_begin: Mutex<String>,
@@ -40,14 +40,15 @@ impl PostgresStore {
     /// [`ErrorKind::Unavailable`](gitsync_core::ErrorKind::Unavailable) if the database does not answer or does not exist;
     /// [`ErrorKind::PermissionDenied`](gitsync_core::ErrorKind::PermissionDenied) if it refuses the user;
     /// [`ErrorKind::Unsupported`](gitsync_core::ErrorKind::Unsupported) if a newer gitsync wrote it.
-    pub async fn open(options: PostgresOptions, clock: Arc<dyn Clock>, limits: QueueLimits) -> Result<PostgresStore> {
+    pub async fn open(options: PostgresOptions, limits: QueueLimits) -> Result<PostgresStore> {
         let pool = PgPoolOptions::new()
             .max_connections(options.connections)
             .acquire_timeout(options.patience)
             .connect_lazy_with(options.to_connect());
-        open_migrated(&pool, &*clock).await?;
+        let time = options.clock.clone().map_or(TimeSource::Database, TimeSource::Given);
+        open_migrated(&pool, &time).await?;
         let watch = Watch::open(&options, pool.clone()).await?;
-        Ok(PostgresStore { pool, watch, clock, limits, claims_begin: Mutex::default() })
+        Ok(PostgresStore { pool, watch, time, limits, claims_begin: Mutex::default() })
     }
 
     /// Closes all connections after the calls that wait are done.
@@ -56,8 +57,8 @@ impl PostgresStore {
         self.pool.close().await;
     }
 
-    pub(crate) async fn begin(&self, mode: Mode) -> Result<Transaction<'static, Postgres>> {
-        self.pool.begin_with(mode.begin()).await.map_err(classify)
+    pub(crate) async fn begin(&self, mode: Mode) -> Result<Transaction> {
+        Transaction::begin(&self.pool, &self.time, mode).await
     }
 
     /// Returns the host behind which the next claim begins to search.
@@ -70,16 +71,17 @@ impl PostgresStore {
     }
 }
 
-async fn open_migrated(pool: &PgPool, clock: &dyn Clock) -> Result<()> {
-    let mut transaction = pool.begin_with(Mode::Write.begin()).await.map_err(classify)?;
+async fn open_migrated(pool: &PgPool, time: &TimeSource) -> Result<()> {
+    let mut transaction = Transaction::begin(pool, time, Mode::Write).await?;
+    let mut attached = transaction.attach();
     for limit in ["lock_timeout", "statement_timeout"] {
         let query = sqlx::query("SELECT set_config($1, $2, TRUE)").bind(limit);
         let query = query.bind(SCHEMA_PATIENCE.as_millis().to_string());
-        transaction.execute(query).await.map_err(classify)?;
+        attached.driver().execute(query).await.map_err(classify)?;
     }
     // Held until the transaction ends.
     let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(SCHEMA_LOCK);
-    transaction.execute(lock).await.map_err(classify)?;
-    migrate(&mut Attached::new(&mut transaction, clock)).await?;
-    transaction.commit().await.map_err(classify)
+    attached.driver().execute(lock).await.map_err(classify)?;
+    migrate(&mut attached).await?;
+    transaction.commit().await
 }

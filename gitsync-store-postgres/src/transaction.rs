@@ -1,9 +1,15 @@
 //! Transactions, and what is done again when Postgres ends one for the sake of another.
 
-use gitsync_core::{Error, Result};
-use sqlx::{Postgres, Transaction};
+use std::fmt;
 
+use gitsync_core::{Error, Result};
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::PgPool;
+use sqlx::{Executor, Postgres, Row};
+
+use crate::connection::Attached;
 use crate::error::{classify, is_worth_repeating};
+use crate::time::{Time, TimeSource, read_time};
 
 /// How often a transaction is tried that others get in the way of.
 const ATTEMPTS: u32 = 8;
@@ -21,11 +27,65 @@ pub(crate) enum Mode {
 }
 
 impl Mode {
-    pub(crate) fn begin(self) -> &'static str {
+    /// Returns what begins a transaction and answers with the time, which so costs no way of its own to the database.
+    fn begin(self) -> &'static str {
         match self {
-            Mode::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-            Mode::Write => "BEGIN ISOLATION LEVEL READ COMMITTED",
-            Mode::WriteUnlocked => "BEGIN ISOLATION LEVEL REPEATABLE READ",
+            Mode::Read => concat!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ", read_time!()),
+            Mode::Write => concat!("BEGIN ISOLATION LEVEL READ COMMITTED; ", read_time!()),
+            Mode::WriteUnlocked => concat!("BEGIN ISOLATION LEVEL REPEATABLE READ; ", read_time!()),
+        }
+    }
+}
+
+/// A transaction on a connection of the pool. One that is dropped is rolled back: its connection is closed, for nobody is
+/// left to wait until the database has answered what it was asked.
+///
+/// The driver has such a type, too, but the answer to its beginning is lost.
+pub(crate) struct Transaction {
+    connection: PoolConnection<Postgres>,
+    time: Time,
+    is_open: bool,
+}
+
+impl fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transaction").field("is_open", &self.is_open).finish_non_exhaustive()
+    }
+}
+
+impl Transaction {
+    /// Begins a transaction.
+    pub(crate) async fn begin(pool: &PgPool, source: &TimeSource, mode: Mode) -> Result<Self> {
+        let connection = pool.acquire().await.map_err(classify)?;
+        // Before it is asked for: a beginning that is given up may have happened.
+        let mut transaction = Transaction { connection, time: Time::begin(source, 0), is_open: true };
+        let row = transaction.connection.fetch_one(mode.begin()).await.map_err(classify)?;
+        transaction.time = Time::begin(source, row.try_get(0).map_err(classify)?);
+        Ok(transaction)
+    }
+
+    /// Returns what the operations work on.
+    pub(crate) fn attach(&mut self) -> Attached<'_> {
+        Attached::new(&mut self.connection, &self.time)
+    }
+
+    pub(crate) async fn commit(mut self) -> Result<()> {
+        let committed = self.connection.execute("COMMIT").await;
+        // If it failed there is no transaction any more, or no connection.
+        self.is_open = false;
+        committed.map_err(classify)?;
+        Ok(())
+    }
+
+    pub(crate) async fn rollback(mut self) {
+        self.is_open = self.connection.execute("ROLLBACK").await.is_err();
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        if self.is_open {
+            self.connection.close_on_drop();
         }
     }
 }
@@ -39,12 +99,11 @@ pub(crate) enum End<T> {
 }
 
 /// Commits what succeeded and rolls back what failed.
-pub(crate) async fn end<T>(transaction: Transaction<'static, Postgres>, outcome: Result<T>, attempt: u32) -> End<T> {
+pub(crate) async fn end<T>(transaction: Transaction, outcome: Result<T>, attempt: u32) -> End<T> {
     let outcome = match outcome {
-        Ok(value) => transaction.commit().await.map(|()| value).map_err(classify),
+        Ok(value) => transaction.commit().await.map(|()| value),
         Err(error) => {
-            // If it cannot be rolled back the connection is gone, and the transaction with it.
-            let _ = transaction.rollback().await;
+            transaction.rollback().await;
             Err(error)
         }
     };
@@ -69,7 +128,7 @@ macro_rules! in_transaction {
         loop {
             let mut transaction = $store.begin($mode).await?;
             let outcome = {
-                let mut attached = $crate::connection::Attached::new(&mut transaction, &*$store.clock);
+                let mut attached = transaction.attach();
                 let $connection = &mut attached;
                 $work.await
             };

@@ -2,11 +2,10 @@
 
 mod support;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use gitsync_core::queue::QueueLimits;
-use gitsync_core::{ErrorKind, Store, SystemClock};
+use gitsync_core::{ErrorKind, Store};
 use gitsync_sql::migrations;
 use gitsync_store_postgres::{PostgresOptions, PostgresStore};
 use gitsync_test_postgres::{Database, execute};
@@ -16,7 +15,7 @@ use support::slug;
 gitsync_test_postgres::keeper!();
 
 async fn open(options: PostgresOptions) -> gitsync_core::Result<PostgresStore> {
-    PostgresStore::open(options, Arc::new(SystemClock), QueueLimits::default()).await
+    PostgresStore::open(options, QueueLimits::default()).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

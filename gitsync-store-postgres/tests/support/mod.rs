@@ -13,8 +13,8 @@ use gitsync_store_postgres::PostgresStore;
 use gitsync_test_postgres::Database;
 
 pub(crate) async fn open(database: &Database, clock: &ManualClock, limits: QueueLimits) -> Arc<PostgresStore> {
-    let store = PostgresStore::open(database.options(), Arc::new(clock.clone()), limits).await;
-    Arc::new(store.expect("the database can be opened"))
+    let options = database.options().clock(Arc::new(clock.clone()));
+    Arc::new(PostgresStore::open(options, limits).await.expect("the database can be opened"))
 }
 
 pub(crate) fn slug(text: &str) -> Slug {

@@ -1,8 +1,5 @@
 //! A database for one test.
 
-use std::sync::Arc;
-
-use gitsync_core::SystemClock;
 use gitsync_core::model::TaskId;
 use gitsync_core::queue::QueueLimits;
 use gitsync_sql::{Dialect, migrations};
@@ -89,7 +86,7 @@ async fn template(server: &Shared) -> String {
         execute(&mut connection, &format!("DROP DATABASE IF EXISTS {name}")).await;
         execute(&mut connection, &format!("CREATE DATABASE {name}")).await;
         let options = PostgresOptions::new(server.address.clone().database(&name));
-        let store = PostgresStore::open(options, Arc::new(SystemClock), QueueLimits::default()).await;
+        let store = PostgresStore::open(options, QueueLimits::default()).await;
         store.expect("the tables can be made").close().await;
         execute(&mut connection, &format!("ALTER DATABASE {name} IS_TEMPLATE TRUE")).await;
     }
