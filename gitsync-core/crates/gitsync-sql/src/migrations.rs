@@ -26,7 +26,10 @@ impl Migration {
 /// Returns every step. One that is there never changes: whatever else is needed is a step of its own. A test compares the
 /// text of each with what was published.
 pub fn migrations() -> &'static [Migration] {
-    &[Migration { version: 1, name: "create the tables", build: create_tables }]
+    &[
+        Migration { version: 1, name: "create the tables", build: create_tables },
+        Migration { version: 2, name: "keep busy tables in order", build: schema::upkeep::settings },
+    ]
 }
 
 fn create_tables(dialect: Dialect) -> Vec<String> {

@@ -15,6 +15,7 @@ pub(crate) mod ref_update;
 pub(crate) mod repository;
 pub(crate) mod storage;
 pub(crate) mod task;
+pub(crate) mod upkeep;
 
 /// Defines the names of a table and its columns.
 macro_rules! names {

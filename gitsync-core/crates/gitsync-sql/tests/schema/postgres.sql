@@ -168,3 +168,8 @@ CREATE TABLE "storage" ( "name" text NOT NULL PRIMARY KEY,
     "is_shared" bool NOT NULL,
     "free_bytes" bigint NOT NULL,
     "seen_at" bigint NOT NULL );
+-- 2: keep busy tables in order
+ALTER TABLE "source_host" SET (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+ALTER TABLE "job" SET (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0.02);
+ALTER TABLE "sync_task" SET (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
+ALTER TABLE "repository" SET (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);

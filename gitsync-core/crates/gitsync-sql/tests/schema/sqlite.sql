@@ -168,3 +168,4 @@ CREATE TABLE "storage" ( "name" text NOT NULL PRIMARY KEY,
     "is_shared" boolean NOT NULL,
     "free_bytes" integer NOT NULL,
     "seen_at" integer NOT NULL );
+-- 2: keep busy tables in order
