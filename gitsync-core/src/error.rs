@@ -166,6 +166,7 @@ struct Inner {
     message: String,
     hint: Option<String>,
     context: Vec<(&'static str, String)>,
+    field: Option<&'static str>,
     retry_after: Option<Duration>,
     redirect_target: Option<String>,
     retryable: bool,
@@ -180,6 +181,7 @@ impl Error {
             message: message.into(),
             hint: None,
             context: Vec::new(),
+            field: None,
             retry_after: None,
             redirect_target: None,
             retryable: kind.is_retryable(),
@@ -197,6 +199,14 @@ impl Error {
             value.push('…');
         }
         self.0.context.push((key, value));
+        self
+    }
+
+    /// Sets which field of a request is wrong, by the name that requests have for it, such as `source_url`. The first who knows
+    /// it is right: a later call changes nothing.
+    #[must_use]
+    pub fn in_field(mut self, field: &'static str) -> Self {
+        self.0.field.get_or_insert(field);
         self
     }
 
@@ -245,6 +255,11 @@ impl Error {
         &self.0.message
     }
 
+    /// Returns which field of a request is wrong, if it is one.
+    pub fn field(&self) -> Option<&'static str> {
+        self.0.field
+    }
+
     /// Returns the advice for a person, if there is any.
     pub fn hint_text(&self) -> Option<&str> {
         self.0.hint.as_deref()
@@ -291,6 +306,9 @@ impl fmt::Debug for Error {
         debug.field("kind", &self.0.kind).field("message", &self.0.message);
         if !self.0.context.is_empty() {
             debug.field("context", &self.0.context);
+        }
+        if let Some(field) = &self.0.field {
+            debug.field("field", field);
         }
         if let Some(hint) = &self.0.hint {
             debug.field("hint", hint);
@@ -353,6 +371,14 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::DiskFull);
         assert!(error.is_retryable());
         assert!(error.hint_text().is_some());
+    }
+
+    #[test]
+    fn the_innermost_field_is_the_one_that_is_wrong() {
+        let error = Error::new(ErrorKind::InvalidInput, "no");
+        assert_eq!(error.field(), None);
+        let error = error.in_field("name").in_field("repository");
+        assert_eq!((error.field(), error.to_string().as_str()), (Some("name"), "no"));
     }
 
     #[test]

@@ -13,14 +13,23 @@ const DOMAIN: &str = "gitsync";
 /// When to try again where the error does not say.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Converts an error.
+/// Converts an error. Where it names a field, that is one of the request.
 pub(crate) fn status(error: Error) -> Status {
-    build(error, None)
+    let field = error.field().map(str::to_owned);
+    build(error, field)
 }
 
 /// Converts an error about a field of the request, such as `source_url`.
 pub(crate) fn at(field: &'static str) -> impl Fn(Error) -> Status {
-    move |error| build(error, Some(field))
+    move |error| build(error, Some(field.to_owned()))
+}
+
+/// Converts an error. Where it names a field, that is one of this message in the request.
+pub(crate) fn within(message: &'static str) -> impl Fn(Error) -> Status {
+    move |error| {
+        let field = error.field().map(|field| format!("{message}.{field}"));
+        build(error, field)
+    }
 }
 
 /// Refuses a field of the request.
@@ -28,7 +37,7 @@ pub(crate) fn refused(field: &'static str, why: &str) -> Status {
     at(field)(Error::new(ErrorKind::InvalidInput, why))
 }
 
-fn build(error: Error, field: Option<&'static str>) -> Status {
+fn build(error: Error, field: Option<String>) -> Status {
     let kind = error.kind();
     let message = message(&error);
     let mut metadata = HashMap::from([("kind".to_owned(), kind.as_str().to_owned())]);
@@ -109,6 +118,12 @@ mod tests {
         let details = status.get_error_details();
         assert_eq!(details.bad_request().unwrap().field_violations[0].field, "name");
         assert!(details.retry_info().is_none());
+
+        let field = |status: Status| status.get_details_bad_request().unwrap().field_violations[0].field.clone();
+        let error = Error::new(ErrorKind::InvalidInput, "it is too long").in_field("description");
+        assert_eq!(field(super::status(error.clone())), "description");
+        assert_eq!(field(within("repository")(error)), "repository.description");
+        assert!(within("repository")(Error::new(ErrorKind::Conflict, "no")).get_details_bad_request().is_none());
     }
 
     #[test]

@@ -112,10 +112,8 @@ impl GitSync {
         organisation: OrganisationId,
         wish: CreateRepository,
     ) -> Result<(Repository, SyncTask)> {
-        let name = RepositoryName::new(wish.name)?;
-        if let Some(source) = &wish.source {
-            self.parts.policy.check_url(source)?;
-        }
+        let name = RepositoryName::new(wish.name).map_err(|error| error.in_field("name"))?;
+        self.check_source(wish.source.as_ref())?;
         let storage = self.place(wish.storage.as_ref()).await?;
         let new = NewRepository {
             organisation,
@@ -191,9 +189,7 @@ impl GitSync {
     /// [`ErrorKind::Conflict`] without force where there is a clone, [`ErrorKind::InvalidInput`] without a source,
     /// [`ErrorKind::SourceRefused`] if the policy forbids it.
     pub async fn migrate(&self, id: RepositoryId, source: Option<SourceUrl>, force: bool) -> Result<SyncTask> {
-        if let Some(source) = &source {
-            self.parts.policy.check_url(source)?;
-        }
+        self.check_source(source.as_ref())?;
         self.request(id, TaskKind::Migrate, TaskParameters { source, force, ..TaskParameters::default() }).await
     }
 
@@ -283,6 +279,11 @@ impl GitSync {
         if let Err(error) = self.parts.dispatch(&[job(repository, task)]).await {
             tracing::warn!(%error, task = %task.id, "cannot queue the task at once");
         }
+    }
+
+    fn check_source(&self, source: Option<&SourceUrl>) -> Result<()> {
+        let checked = source.map_or(Ok(()), |source| self.parts.policy.check_url(source));
+        checked.map_err(|error| error.in_field("source_url"))
     }
 
     /// Decides which storage gets a new repository.

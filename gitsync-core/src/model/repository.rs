@@ -53,6 +53,7 @@ impl SourceType {
         }
         SourceType::from_name(name).ok_or_else(|| {
             Error::new(ErrorKind::InvalidInput, "the source type is not known")
+                .in_field("source_type")
                 .with("source_type", name.escape_debug())
                 .hint("use github, gitlab, gitea or custom, or leave it empty")
         })
@@ -101,11 +102,10 @@ impl Layout {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] for a mirror that is not bare, or that has no source.
     pub fn from_request(is_bare: Option<bool>, is_mirror: Option<bool>, has_source: bool) -> Result<Layout> {
+        let contradiction = |message| Error::new(ErrorKind::InvalidInput, message).in_field("is_mirror");
         match (is_bare, is_mirror) {
-            (Some(false), Some(true)) => Err(Error::new(ErrorKind::InvalidInput, "a mirror is always bare")),
-            (_, Some(true)) if !has_source => {
-                Err(Error::new(ErrorKind::InvalidInput, "a mirror needs a source").hint("give a source_url"))
-            }
+            (Some(false), Some(true)) => Err(contradiction("a mirror is always bare")),
+            (_, Some(true)) if !has_source => Err(contradiction("a mirror needs a source").hint("give a source_url")),
             (_, Some(true)) => Ok(Layout::Mirror),
             (Some(false), _) => Ok(Layout::Regular),
             (None, None) if has_source => Ok(Layout::Mirror),

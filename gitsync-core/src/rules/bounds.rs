@@ -49,6 +49,7 @@ pub(super) fn check_patch(patch: &RepositoryPatch) -> Result<()> {
     match patch.sync_interval.flatten() {
         Some(interval) if !(MIN_SYNC_INTERVAL..=MAX_SYNC_INTERVAL).contains(&interval) => {
             Err(Error::new(ErrorKind::InvalidInput, "sync_interval is between 1 minute and 365 days")
+                .in_field("sync_interval")
                 .with("seconds", interval.as_secs_f64()))
         }
         _ => Ok(()),
@@ -58,17 +59,18 @@ pub(super) fn check_patch(patch: &RepositoryPatch) -> Result<()> {
 fn check_patterns(patterns: &[RefPattern]) -> Result<()> {
     if patterns.len() > MAX_EXCLUDE_REFS {
         let message = format!("exclude_refs has at most {MAX_EXCLUDE_REFS} patterns");
-        return Err(Error::new(ErrorKind::InvalidInput, message).with("given", patterns.len()));
+        let error = Error::new(ErrorKind::InvalidInput, message).in_field("exclude_refs");
+        return Err(error.with("given", patterns.len()));
     }
     patterns.iter().try_for_each(|pattern| check_bytes("exclude_refs", pattern.as_str(), MAX_EXCLUDE_REF_BYTES))
 }
 
-fn check_bytes(field: &str, text: &str, most: usize) -> Result<()> {
+fn check_bytes(field: &'static str, text: &str, most: usize) -> Result<()> {
     if text.len() <= most {
         return Ok(());
     }
     let message = format!("{field} has at most {most} bytes");
-    Err(Error::new(ErrorKind::InvalidInput, message).with("given", text.len()))
+    Err(Error::new(ErrorKind::InvalidInput, message).in_field(field).with("given", text.len()))
 }
 
 #[cfg(test)]

@@ -15,7 +15,8 @@ use crate::store::NewRepository;
 pub fn create(new: &NewRepository, id: RepositoryId, now: Timestamp) -> Result<(Repository, SyncTask)> {
     check_new(new)?;
     if new.layout == Layout::Mirror && new.source.is_none() {
-        return Err(Error::new(ErrorKind::InvalidInput, "a mirror needs a source").hint("give a source_url"));
+        let error = Error::new(ErrorKind::InvalidInput, "a mirror needs a source").in_field("is_mirror");
+        return Err(error.hint("give a source_url"));
     }
     let kind = if new.source.is_some() { TaskKind::Migrate } else { TaskKind::Initialize };
     let request = Request { kind, parameters: TaskParameters::default(), id: new.task };

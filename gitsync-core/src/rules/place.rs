@@ -39,7 +39,7 @@ fn unknown(wanted: &StorageName, known: &[StorageRecord], own: &[StorageName]) -
     names.sort_unstable();
     names.dedup();
     let error = Error::new(ErrorKind::InvalidInput, "no worker has ever served a storage of that name");
-    let error = error.with("storage", wanted);
+    let error = error.in_field("storage").with("storage", wanted);
     match names.len() {
         0 => error.hint("start a worker that serves it"),
         1..=SUGGESTIONS => error.hint(format!("choose one of {}, or none", names.join(", "))),

@@ -130,7 +130,8 @@ fn check_precondition(repository: &Repository, unfinished: Unfinished<'_>, reque
     let is_being_made = unfinished.running.is_some_and(|running| status_while_running(running.kind).is_some());
     match request.kind {
         TaskKind::Migrate if source_of(repository, &request.parameters).is_none() => {
-            Err(Error::new(ErrorKind::InvalidInput, "a migrate needs a source").hint("give a source_url"))
+            let error = Error::new(ErrorKind::InvalidInput, "a migrate needs a source").in_field("source_url");
+            Err(error.hint("give one"))
         }
         TaskKind::Migrate if has_clone && !request.parameters.force => {
             Err(Error::new(ErrorKind::Conflict, "the repository has been cloned already")

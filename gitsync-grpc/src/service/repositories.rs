@@ -4,15 +4,13 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use gitsync_core::ErrorKind;
 use gitsync_core::engine::CreateRepository;
-use gitsync_core::model::{
-    Layout, OrganisationId, Repository as Model, RepositoryId, RepositoryName, Slug, SourceType,
-};
+use gitsync_core::model::{OrganisationId, Repository as Model, RepositoryId, RepositoryName, Slug};
 use gitsync_core::plan::RefPattern;
 use gitsync_core::source::SourceUrl;
 use gitsync_core::state::RepositoryStatus;
 use gitsync_core::store::{RepositoryFilter, RepositoryPatch};
-use gitsync_core::{Error, ErrorKind};
 use tonic::Status;
 
 use super::Service;
@@ -20,7 +18,7 @@ use super::page::{self, List};
 use crate::access::{Principal, Role};
 use crate::convert;
 use crate::proto::*;
-use crate::status::{at, refused, status};
+use crate::status::{at, refused, status, within};
 
 impl Service {
     pub(super) async fn create_repository(
@@ -30,13 +28,10 @@ impl Service {
     ) -> Result<RepositoryResponse, Status> {
         let id = OrganisationId(request.organisation_id);
         let organisation = self.scope.organisation(caller, id, Role::Writer).await.map_err(at("organisation_id"))?;
-        let name = RepositoryName::new(request.name).map_err(at("name"))?;
         let source = source(&request.source_url)?;
-        SourceType::from_request(&request.source_type, source.as_ref()).map_err(at("source_type"))?;
-        Layout::from_request(request.is_bare, request.is_mirror, source.is_some()).map_err(at("is_mirror"))?;
         let storage = request.storage.map(|name| name.parse().map_err(at("storage"))).transpose()?;
         let wish = CreateRepository {
-            name: name.to_string(),
+            name: request.name,
             description: request.description,
             owner: caller.name().to_owned(),
             is_public: request.is_public,
@@ -46,7 +41,7 @@ impl Service {
             is_mirror: request.is_mirror,
             storage,
         };
-        let (repository, task) = self.gitsync.create_repository(organisation.id, wish).await.map_err(about_creation)?;
+        let (repository, task) = self.gitsync.create_repository(organisation.id, wish).await.map_err(status)?;
         Ok(RepositoryResponse {
             repository: Some(convert::repository(&repository, &organisation.slug)),
             message: format!("the repository was created, and its {} is {}", task.kind.as_str(), task.status),
@@ -133,7 +128,7 @@ impl Service {
         let wish = request.repository.ok_or_else(|| refused("repository", "the new values are missing"))?;
         let patch = patch(wish, &request.update_mask.unwrap_or_default().paths)?;
         let version = request.version.unwrap_or(repository.version);
-        let repository = self.gitsync.update_repository(id, version, &patch).await.map_err(status)?;
+        let repository = self.gitsync.update_repository(id, version, &patch).await.map_err(within("repository"))?;
         Ok(response(&repository, &slug, "the repository was changed".to_owned()))
     }
 
@@ -175,17 +170,6 @@ pub(super) fn source(text: &str) -> Result<Option<SourceUrl>, Status> {
         return Err(refused("source_url", "an address with a user or password in it is not taken; leave them out"));
     }
     Ok(Some(parsed.url))
-}
-
-/// Errors of the policy are about the source.
-pub(super) fn about_source(error: Error) -> Status {
-    if error.kind() == ErrorKind::SourceRefused { at("source_url")(error) } else { status(error) }
-}
-
-/// An error of creating a repository, told of the field that it is about.
-fn about_creation(error: Error) -> Status {
-    let is_about_storage = error.context().any(|(name, _)| name == "storage");
-    if is_about_storage && error.kind() == ErrorKind::InvalidInput { at("storage")(error) } else { about_source(error) }
 }
 
 fn patch(wish: Repository, mask: &[String]) -> Result<RepositoryPatch, Status> {

@@ -4,7 +4,7 @@ use gitsync_core::model::{RepositoryId, SyncTask as Model};
 use tonic::Status;
 
 use super::Service;
-use super::repositories::{about_source, source};
+use super::repositories::source;
 use crate::access::{Principal, Role};
 use crate::proto::*;
 use crate::status::status;
@@ -17,7 +17,7 @@ impl Service {
     ) -> Result<MigrationResponse, Status> {
         let id = RepositoryId(request.repository_id);
         self.scope.repository(caller, id, Role::Writer).await.map_err(status)?;
-        let task = self.gitsync.migrate(id, source(&request.source_url)?, request.force).await.map_err(about_source)?;
+        let task = self.gitsync.migrate(id, source(&request.source_url)?, request.force).await.map_err(status)?;
         Ok(MigrationResponse {
             repository_id: id.0,
             status: task.status.to_string(),
