@@ -41,7 +41,7 @@ fn build(error: Error, field: Option<String>) -> Status {
     let kind = error.kind();
     let message = message(&error);
     let mut metadata = HashMap::from([("kind".to_owned(), kind.as_str().to_owned())]);
-    if let Some(hint) = error.hint_text() {
+    if let Some(hint) = error.hint_text().filter(|_| !is_inside(kind)) {
         metadata.insert("hint".to_owned(), hint.to_owned());
     }
     let mut details = ErrorDetails::new();
@@ -57,17 +57,24 @@ fn build(error: Error, field: Option<String>) -> Status {
 
 /// What went wrong and what helps. What happens inside is for the log alone.
 fn message(error: &Error) -> String {
-    match error.kind() {
-        ErrorKind::Unavailable => {
-            tracing::warn!(%error, source = source(error), "a request failed");
-            "the service is away for the moment; try again".to_owned()
-        }
-        ErrorKind::Internal | ErrorKind::Corrupt | ErrorKind::LeaseLost | ErrorKind::DiskFull => {
-            tracing::error!(%error, source = source(error), "a request failed");
-            "the request failed inside of the server".to_owned()
-        }
-        _ => error.hint_text().map_or_else(|| error.to_string(), |hint| format!("{error}; {hint}")),
+    let kind = error.kind();
+    if !is_inside(kind) {
+        return error.hint_text().map_or_else(|| error.to_string(), |hint| format!("{error}; {hint}"));
     }
+    let hint = error.hint_text();
+    if kind == ErrorKind::Unavailable {
+        tracing::warn!(%error, hint, source = source(error), "a request failed");
+        return "the service is away for the moment; try again".to_owned();
+    }
+    tracing::error!(%error, hint, source = source(error), "a request failed");
+    "the request failed inside of the server".to_owned()
+}
+
+/// Tells whether an error is about the server, and not about what was asked of it: it may name files and machines.
+fn is_inside(kind: ErrorKind) -> bool {
+    use ErrorKind::{Corrupt, DiskFull, Internal, LeaseLost, Unavailable};
+
+    matches!(kind, Unavailable | Internal | Corrupt | LeaseLost | DiskFull)
 }
 
 fn source(error: &Error) -> Option<tracing::field::DisplayValue<&dyn std::error::Error>> {
@@ -129,9 +136,10 @@ mod tests {
     #[test]
     fn what_happens_inside_stays_inside() {
         let cause = std::io::Error::other("at /secret/path");
-        for kind in [ErrorKind::Internal, ErrorKind::Unavailable, ErrorKind::Corrupt] {
+        for kind in ErrorKind::ALL.into_iter().filter(|kind| is_inside(*kind)) {
             let error = Error::new(kind, "cannot read /secret/path")
                 .with("path", "/secret/path")
+                .hint("free space on /secret")
                 .caused_by(std::io::Error::other("x"));
             let shown = format!("{:?}", status(error.caused_by(std::io::Error::other(cause.to_string()))));
             assert!(!shown.contains("secret"), "{shown}");
