@@ -7,7 +7,9 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
 
+use gitsync_core::engine::CreateRepository;
 use gitsync_core::model::{OrganisationId, RepositoryId, TaskId};
+use gitsync_core::source::SourceUrl;
 use gitsync_core::store::RepositoryPatch;
 use gitsync_core::testing::StoreCall;
 use gitsync_grpc::proto::*;
@@ -337,6 +339,36 @@ async fn public_repositories_are_read_without_a_token_where_the_server_says_so()
             let names: Vec<_> = listed.into_inner().repositories.into_iter().map(|found| found.name).collect();
             assert_eq!(names, ["classified"]);
         }
+    }
+}
+
+#[tokio::test]
+async fn who_reads_only_what_is_public_does_not_see_where_it_comes_from_nor_whose_it_is() {
+    let world = World::guarded(&tokens(), true).await;
+    let organisation = world.organisation("acme").await;
+    let missing = SourceUrl::parse("https://classified.example.com/missing.git").unwrap().url;
+    let wish = CreateRepository {
+        name: "open".to_owned(),
+        owner: "classified".to_owned(),
+        is_public: true,
+        source: Some(missing),
+        ..CreateRepository::default()
+    };
+    let (repository, _) = world.gitsync.create_repository(organisation, wish).await.unwrap();
+    world.work().await;
+    let hidden = |found: &Repository| {
+        [&found.source_url, &found.owner, &found.storage, &found.error_message].map(String::is_empty)
+    };
+    for (caller, is_hidden) in
+        [(None, true), (Some("Bearer token-foreign"), true), (Some("Bearer token-reader"), false)]
+    {
+        let mut client = world.client(caller).await;
+        let request = GetRepositoryRequest { repository_id: repository.id.0, ..GetRepositoryRequest::default() };
+        let found = client.get_repository(request).await.unwrap().into_inner().repository.unwrap();
+        assert_eq!((hidden(&found), found.status.as_str()), ([is_hidden; 4], "failed"), "{caller:?}: {found:?}");
+        let request = ListRepositoriesRequest { organisation_id: organisation.0, ..ListRepositoriesRequest::default() };
+        let listed = client.list_repositories(request).await.unwrap().into_inner().repositories;
+        assert_eq!(listed, [found], "{caller:?}");
     }
 }
 

@@ -12,7 +12,7 @@ use gitsync_core::{ErrorKind, Timestamp};
 use crate::proto;
 
 pub(crate) use records::{branch, commit, ref_update};
-pub(crate) use repository::repository;
+pub(crate) use repository::{public_repository, repository};
 pub(crate) use task::task;
 
 pub(crate) fn organisation(organisation: &Organisation) -> proto::Organisation {

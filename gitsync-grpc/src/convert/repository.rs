@@ -5,6 +5,7 @@ use gitsync_core::model::{Layout, Repository, Slug};
 use super::{duration, hash, shown, text, time};
 use crate::proto;
 
+/// Converts a repository for those who have a role in its organisation.
 pub(crate) fn repository(repository: &Repository, organisation: &Slug) -> proto::Repository {
     let (error_kind, error_message) = shown(repository.error.as_ref());
     proto::Repository {
@@ -37,5 +38,17 @@ pub(crate) fn repository(repository: &Repository, organisation: &Slug) -> proto:
         last_changed_at: repository.last_changed_at.map(time),
         shrank_at: repository.shrank_at.map(time),
         recorded_refs: repository.recorded_refs,
+    }
+}
+
+/// Converts a repository for those who see it only because it is public: without where it comes from and is kept, who
+/// created it, and what went wrong with it.
+pub(crate) fn public_repository(repository: &Repository, organisation: &Slug) -> proto::Repository {
+    proto::Repository {
+        source_url: String::new(),
+        owner: String::new(),
+        storage: String::new(),
+        error_message: String::new(),
+        ..self::repository(repository, organisation)
     }
 }

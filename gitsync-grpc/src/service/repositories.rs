@@ -64,7 +64,7 @@ impl Service {
             let id = RepositoryId(request.repository_id);
             self.scope.repository(caller, id, Role::Reader).await.map_err(at("repository_id"))?
         };
-        Ok(response(&repository, &slug, String::new()))
+        Ok(RepositoryResponse { repository: Some(shown(caller, &repository, &slug)), ..RepositoryResponse::default() })
     }
 
     pub(super) async fn list_repositories(
@@ -89,7 +89,7 @@ impl Service {
                         missing.insert(self.scope.slug(repository.organisation).await?);
                     }
                 }
-                Ok(page::convert(found, |found| convert::repository(found, &slugs[&found.organisation])))
+                Ok(page::convert(found, |found| shown(caller, found, &slugs[&found.organisation])))
             })
             .await?;
         Ok(ListRepositoriesResponse { repositories, next_page_token })
@@ -152,6 +152,14 @@ impl Service {
         let (_, slug) = self.scope.repository(caller, id, Role::Writer).await.map_err(status)?;
         let repository = self.gitsync.unarchive_repository(id).await.map_err(status)?;
         Ok(response(&repository, &slug, "the repository is back".to_owned()))
+    }
+}
+
+/// Shows a repository to who may read it.
+fn shown(caller: &Principal, repository: &Model, slug: &Slug) -> Repository {
+    match caller.role_in(slug) {
+        Some(_) => convert::repository(repository, slug),
+        None => convert::public_repository(repository, slug),
     }
 }
 
