@@ -11,9 +11,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use self::wire::read_request;
 use crate::source::SourceUrl;
+
+/// How often what is waited for is looked for.
+const TICK: Duration = Duration::from_millis(10);
 
 /// What is asked of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,6 +46,8 @@ pub enum Behaviour {
     StallAfter(usize),
     /// Not at all, until the server is dropped.
     Stall,
+    /// Not yet: once another behaviour is set, as that one says.
+    Hold,
 }
 
 /// A request that was made.
@@ -80,6 +86,8 @@ struct State {
     requests: Vec<Request>,
     connections: Vec<TcpStream>,
     remembered: HashMap<Question, Arc<Vec<u8>>>,
+    busy: usize,
+    busiest: usize,
 }
 
 /// What tells one request from another: its target, its protocol and its body.
@@ -88,6 +96,25 @@ type Question = (String, Option<String>, Vec<u8>);
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request that is being answered, or kept waiting.
+struct Busy<'s>(&'s Shared);
+
+impl<'s> Busy<'s> {
+    fn with(request: Request, shared: &'s Shared) -> Self {
+        let mut state = shared.state();
+        state.requests.push(request);
+        state.busy += 1;
+        state.busiest = state.busiest.max(state.busy);
+        Busy(shared)
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.state().busy -= 1;
     }
 }
 
@@ -130,6 +157,16 @@ impl SmartHttpServer {
     pub fn take_requests(&self) -> Vec<Request> {
         std::mem::take(&mut self.shared.state().requests)
     }
+
+    /// Returns how many requests are being answered or kept waiting.
+    pub fn busy(&self) -> usize {
+        self.shared.state().busy
+    }
+
+    /// Returns how many these were at most.
+    pub fn busiest(&self) -> usize {
+        self.shared.state().busiest
+    }
 }
 
 impl Drop for SmartHttpServer {
@@ -171,11 +208,8 @@ fn serve(connection: &TcpStream, shared: &Shared) -> io::Result<()> {
     while let Some((head, body)) = read_request(&mut reader, connection)? {
         let endpoint = if head.method == "POST" { Endpoint::Command } else { Endpoint::Greeting };
         let request = Request { endpoint, headers: head.headers.clone(), body };
-        let behaviour = {
-            let mut state = shared.state();
-            state.requests.push(request.clone());
-            state.behaviours.get(&endpoint).cloned().unwrap_or_default()
-        };
+        let _busy = Busy::with(request.clone(), shared);
+        let Some(behaviour) = behaviour(endpoint, shared, connection)? else { return Ok(()) };
         match behaviour {
             Behaviour::Serve => cgi::answer(&shared.root, &head, &request.body, &mut &*connection, None)?,
             Behaviour::Remember => remember(shared, &head, request.body, connection)?,
@@ -190,10 +224,29 @@ fn serve(connection: &TcpStream, shared: &Shared) -> io::Result<()> {
                 cgi::answer(&shared.root, &head, &request.body, &mut &*connection, Some(bytes))?;
                 return stall(shared);
             }
-            Behaviour::Stall => return stall(shared),
+            Behaviour::Stall | Behaviour::Hold => return stall(shared),
         }
     }
     Ok(())
+}
+
+/// Returns how to answer, when the time for that has come; `None` if the client or the server goes before.
+fn behaviour(endpoint: Endpoint, shared: &Shared, connection: &TcpStream) -> io::Result<Option<Behaviour>> {
+    connection.set_read_timeout(Some(TICK))?;
+    while !shared.stopped.load(Ordering::SeqCst) {
+        match shared.state().behaviours.get(&endpoint).cloned().unwrap_or_default() {
+            Behaviour::Hold => {}
+            behaviour => {
+                connection.set_read_timeout(None)?;
+                return Ok(Some(behaviour));
+            }
+        }
+        // A client that waits sends nothing, and one that is gone has nothing more to send.
+        if matches!(connection.peek(&mut [0]), Ok(0)) {
+            break;
+        }
+    }
+    Ok(None)
 }
 
 fn remember(shared: &Shared, head: &wire::Head, body: Vec<u8>, mut connection: &TcpStream) -> io::Result<()> {
@@ -214,7 +267,38 @@ fn remember(shared: &Shared, head: &wire::Head, body: Vec<u8>, mut connection: &
 
 fn stall(shared: &Shared) -> io::Result<()> {
     while !shared.stopped.load(Ordering::SeqCst) {
-        thread::sleep(std::time::Duration::from_millis(10));
+        thread::sleep(TICK);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Git, Upstream};
+
+    #[test]
+    fn what_is_held_is_answered_later_and_forgotten_when_its_client_goes() {
+        let upstream = Upstream::new();
+        upstream.commit("main");
+        let server = SmartHttpServer::start(upstream.root());
+        server.answer(Endpoint::Greeting, Behaviour::Hold);
+        let ask = || {
+            Git::at(upstream.root()).command().args(["ls-remote", &server.source("upstream.git").to_string()]).spawn()
+        };
+        let wait_for = |count| {
+            while server.busy() != count {
+                thread::yield_now();
+            }
+        };
+        let (mut one, mut other) = (ask().unwrap(), ask().unwrap());
+        wait_for(2);
+        other.kill().unwrap();
+        other.wait().unwrap();
+        // The program that asks is a child of git's.
+        server.answer(Endpoint::Greeting, Behaviour::Serve);
+        assert!(one.wait().unwrap().success());
+        wait_for(0);
+        assert_eq!(server.busiest(), 2);
+    }
 }
