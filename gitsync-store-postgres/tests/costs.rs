@@ -12,9 +12,8 @@ use gitsync_core::testing::ManualClock;
 use gitsync_store_postgres::PostgresStore;
 use gitsync_test_postgres::{Database, execute};
 use sqlx::PgConnection;
-use tokio::time::timeout;
 
-use support::job;
+use support::{job, leave_alone, pages_of_the_queue, until};
 
 gitsync_test_postgres::keeper!();
 
@@ -41,6 +40,8 @@ async fn with_store<T>(database: &Database, clock: &ManualClock, work: impl Asyn
 async fn pages(count: i64, knows_the_tables: bool) -> i64 {
     let (database, clock) = (Database::create().await, ManualClock::default());
     let later = clock.now().after(Duration::from_secs(3600));
+    let mut connection = database.connect().await;
+    leave_alone(&mut connection, &["job", "source_host"]).await;
     with_store(&database, &clock, async |store| {
         enqueue(store, &(0..count).map(|_| job("full.example")).collect::<Vec<_>>()).await;
         assert_eq!(claim(store).await, 1);
@@ -51,7 +52,6 @@ async fn pages(count: i64, knows_the_tables: bool) -> i64 {
         }
     })
     .await;
-    let mut connection = database.connect().await;
     const WRITTEN: &str = "SELECT n_tup_ins FROM pg_stat_user_tables WHERE relname = 'job'";
     until(&mut connection, WRITTEN, 2 * count + 2 * CLAIMS).await;
     if knows_the_tables {
@@ -77,23 +77,11 @@ async fn claim(store: &PostgresStore) -> usize {
     claimed.len()
 }
 
-/// Waits until the server has counted so many: it does so some time after the connection was closed.
-async fn until(connection: &mut PgConnection, count: &'static str, least: i64) {
-    let counting = async {
-        while sqlx::query_scalar::<_, i64>(count).fetch_one(&mut *connection).await.unwrap() < least {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(Duration::from_secs(60), counting).await.expect("the server counts what was done");
-}
-
 /// Waits until the deletion of the claimed jobs was counted, and returns how many pages were looked at.
 async fn counted(connection: &mut PgConnection) -> i64 {
     const DELETED: &str = "SELECT n_tup_del FROM pg_stat_user_tables WHERE relname = 'job'";
-    const PAGES: &str = "SELECT sum(heap_blks_read + heap_blks_hit + idx_blks_read + idx_blks_hit)::bigint
-        FROM pg_statio_user_tables WHERE relname IN ('job', 'source_host')";
     until(connection, DELETED, 2 * CLAIMS).await;
-    sqlx::query_scalar(PAGES).fetch_one(&mut *connection).await.unwrap()
+    pages_of_the_queue(connection).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -116,7 +116,7 @@ async fn hot_queries_use_their_indexes() {
         assert!(plan.contains(primary_key) && plan.contains(index), "{}\n{plan}", list.sql);
         assert!(!plan.contains("USE TEMP B-TREE") && !plan.contains("SCAN git_commit"), "{}\n{plan}", list.sql);
     }
-    let by_fence = ["git_commit_by_fence (repository_id=? AND recorded_by_fence<?)", "sqlite_autoindex_git_commit_1"];
+    let by_fence = ["git_commit_unrecorded (repository_id=? AND recorded_by_fence<?)", "sqlite_autoindex_git_commit_1"];
     assert_uses(c, &commits::orphan_unrecorded(Sqlite, REPOSITORY, 3, NOW, 10).unwrap(), &by_fence).await;
     let by_time = ["COVERING INDEX git_commit_by_time (repository_id=?)", "sqlite_autoindex_git_commit_1"];
     assert_uses(c, &commits::delete_some(Sqlite, REPOSITORY, 10).unwrap(), &by_time).await;

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test uses its part")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use gitsync_core::model::{Layout, Slug, SourceType, TaskId};
 use gitsync_core::queue::{Lane, NewJob, QueueLimits};
@@ -10,7 +11,9 @@ use gitsync_core::store::NewRepository;
 use gitsync_core::testing::ManualClock;
 use gitsync_core::{Store, Timestamp};
 use gitsync_store_postgres::PostgresStore;
-use gitsync_test_postgres::Database;
+use gitsync_test_postgres::{Database, execute};
+use sqlx::PgConnection;
+use tokio::time::timeout;
 
 pub(crate) async fn open(database: &Database, clock: &ManualClock, limits: QueueLimits) -> Arc<PostgresStore> {
     let options = database.options().clock(Arc::new(clock.clone()));
@@ -41,4 +44,28 @@ pub(crate) async fn mirror(store: &PostgresStore) -> NewRepository {
         storage: "default".parse().expect("a name"),
         task: TaskId::generate(),
     }
+}
+
+/// Keeps the database from clearing and analyzing tables by itself: it would look at their pages, too, and at any time.
+pub(crate) async fn leave_alone(connection: &mut PgConnection, tables: &[&str]) {
+    for table in tables {
+        execute(connection, &format!("ALTER TABLE {table} SET (autovacuum_enabled = FALSE)")).await;
+    }
+}
+
+/// Waits until the server has counted so many: it does so some time after the connection was closed.
+pub(crate) async fn until(connection: &mut PgConnection, count: &'static str, least: i64) {
+    let counting = async {
+        while sqlx::query_scalar::<_, i64>(count).fetch_one(&mut *connection).await.expect("a count") < least {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(60), counting).await.expect("the server counts what was done");
+}
+
+/// Returns how many pages of the queue's tables were looked at since the counts were reset.
+pub(crate) async fn pages_of_the_queue(connection: &mut PgConnection) -> i64 {
+    const PAGES: &str = "SELECT sum(heap_blks_read + heap_blks_hit + idx_blks_read + idx_blks_hit)::bigint
+        FROM pg_statio_user_tables WHERE relname IN ('job', 'source_host')";
+    sqlx::query_scalar(PAGES).fetch_one(&mut *connection).await.expect("a count")
 }

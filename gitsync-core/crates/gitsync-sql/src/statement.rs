@@ -15,7 +15,7 @@ pub struct Statement {
     pub sql: Cow<'static, str>,
     /// The values.
     pub values: Vec<Value>,
-    /// Whether the same text comes again, so that it pays to keep it prepared.
+    /// Whether it is to be kept prepared. It pays where the same text comes again and one plan is right for all values.
     pub recurs: bool,
 }
 
@@ -23,6 +23,12 @@ impl Statement {
     /// Creates a statement from text that is written for one database.
     pub fn new(sql: impl Into<Cow<'static, str>>, values: Vec<Value>) -> Self {
         Statement { sql: sql.into(), values, recurs: true }
+    }
+
+    /// Returns a statement that is planned anew each time, for its values. What is kept prepared gets one plan for all values
+    /// from Postgres after a while: then a limit seems to be a tenth of a table, and a rare value as frequent as others.
+    pub(crate) fn planned_anew(self) -> Self {
+        Statement { recurs: false, ..self }
     }
 }
 

@@ -3,6 +3,7 @@
 use sea_query::{Expr, Index, IndexCreateStatement, TableCreateStatement};
 
 use super::{boolean, bytes, int, opt_int, text};
+use crate::Dialect;
 
 // `commit` is a word of SQL.
 super::names!("git_commit" {
@@ -62,4 +63,24 @@ pub(crate) fn indexes() -> Vec<IndexCreateStatement> {
 /// Holds for a commit that a branch or tag reaches.
 pub(crate) fn reached() -> Expr {
     super::literal(format!("{ORPHANED_AT} IS NULL"))
+}
+
+/// Holds for a commit that a branch or tag reaches, among those that are found by their ids. It says what [`reached`] says, so
+/// that no index seems to serve it: Postgres, while it knows little of the table, would rather read the whole of one than look
+/// the ids up.
+pub(crate) fn still_reached() -> Expr {
+    super::literal(format!("CASE WHEN {ORPHANED_AT} IS NULL THEN TRUE ELSE FALSE END"))
+}
+
+/// Holds for a commit that a branch or tag reaches, for the full walk and what it leaves over. It says what [`reached`] says,
+/// so that the index which has this condition serves nothing else: Postgres, while it knows little of the table, takes it for
+/// all that asks for the commits of a repository, and goes through the whole of it.
+pub(crate) fn reached_until_now() -> Expr {
+    super::literal(format!("CASE WHEN {ORPHANED_AT} IS NULL THEN 1 ELSE 0 END = 1"))
+}
+
+/// Puts the index that leads to what a full walk did not record in the place of the one that served too much.
+pub(crate) fn narrow_index_by_fence(dialect: Dialect) -> Vec<String> {
+    let index = super::partial(TABLE, "git_commit_unrecorded", &[REPOSITORY, RECORDED_BY], reached_until_now());
+    vec![r#"DROP INDEX "git_commit_by_fence""#.to_owned(), dialect.index(&index)]
 }

@@ -9,6 +9,7 @@ use super::{beyond, is, is_in, of, select};
 use crate::rows::commit::record;
 use crate::schema::commit::{
     ALL, AUTHOR_EMAIL, COMMITTER_SECONDS, ID, ORPHANED_AT, PARENTS, RECORDED_BY, REPOSITORY, TABLE, reached,
+    reached_until_now, still_reached,
 };
 use crate::{Dialect, Statement, Value, statement};
 
@@ -27,7 +28,7 @@ pub fn upsert(dialect: Dialect, repository: RepositoryId, fence: i64, commits: &
 /// Marks commits as reached by no branch or tag.
 pub fn orphan(dialect: Dialect, repository: RepositoryId, ids: &[ObjectId], now: Timestamp) -> Result<Statement> {
     let these = is_in(ID, ids.iter().copied());
-    statement::update(dialect, TABLE, orphaned(now), [of(REPOSITORY, repository), these, reached()])
+    statement::update(dialect, TABLE, orphaned(now), [of(REPOSITORY, repository), these, still_reached()])
 }
 
 /// Marks commits that the task with this fence did not record, those first that were recorded longest ago.
@@ -42,10 +43,13 @@ pub fn orphan_unrecorded(
     limit: usize,
 ) -> Result<Statement> {
     let mut unrecorded = select(TABLE, &[ID]);
-    unrecorded.and_where(of(REPOSITORY, repository)).and_where(Expr::col(RECORDED_BY).lt(fence)).and_where(reached());
+    unrecorded
+        .and_where(of(REPOSITORY, repository))
+        .and_where(Expr::col(RECORDED_BY).lt(fence))
+        .and_where(reached_until_now());
     unrecorded.order_by(RECORDED_BY, Order::Asc).limit(super::limit(limit));
     let these = Expr::col(ID).in_subquery(unrecorded);
-    statement::update(dialect, TABLE, orphaned(now), [of(REPOSITORY, repository), these])
+    statement::update(dialect, TABLE, orphaned(now), [of(REPOSITORY, repository), these]).map(Statement::planned_anew)
 }
 
 fn orphaned(now: Timestamp) -> statement::Record {
@@ -58,6 +62,7 @@ pub fn delete_some(dialect: Dialect, repository: RepositoryId, limit: usize) -> 
     some.and_where(of(REPOSITORY, repository)).limit(super::limit(limit));
     some.order_by(COMMITTER_SECONDS, Order::Asc).order_by(ID, Order::Asc);
     statement::delete(dialect, TABLE, [of(REPOSITORY, repository), Expr::col(ID).in_subquery(some)])
+        .map(Statement::planned_anew)
 }
 
 /// Lists commits, newest commit time first, those of one second by id from the highest, after one. With a tip only those
@@ -83,9 +88,9 @@ pub fn list(
         select.and_where(columns.lt(values));
     }
     select.order_by(COMMITTER_SECONDS, Order::Desc).order_by(ID, Order::Desc).limit(limit);
-    let Some(tip) = tip else { return dialect.render(&select) };
+    let Some(tip) = tip else { return dialect.render(&select).map(Statement::planned_anew) };
     select.and_where(Expr::col(ID).in_subquery(super::select(REACHED, &[REACHED_ID])));
-    dialect.render(&select.with(ancestors(repository, tip)))
+    dialect.render(&select.with(ancestors(repository, tip))).map(Statement::planned_anew)
 }
 
 /// The commits that a tip reaches, as a table for the length of one statement.

@@ -40,7 +40,7 @@ pub fn delete_idle(dialect: Dialect, now: Timestamp, limit: usize) -> Result<Sta
     some.and_where(is(RUNNING, 0_i64)).and_where(is_free).order_by(NAME, Order::Asc).limit(super::limit(limit));
     // One that a claim is at is not idle.
     some.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
-    statement::delete(dialect, TABLE, [Expr::col(NAME).in_subquery(some)])
+    statement::delete(dialect, TABLE, [Expr::col(NAME).in_subquery(some)]).map(Statement::planned_anew)
 }
 
 fn upsert(

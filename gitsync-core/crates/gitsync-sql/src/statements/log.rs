@@ -33,7 +33,7 @@ pub fn list(dialect: Dialect, repository: RepositoryId, after: Option<i64>, limi
 pub fn delete_some(dialect: Dialect, repository: RepositoryId, limit: usize) -> Result<Statement> {
     let mut some = select(TABLE, &[ID]);
     some.and_where(of(REPOSITORY, repository)).order_by(ID, Order::Asc).limit(super::limit(limit));
-    statement::delete(dialect, TABLE, [Expr::col(ID).in_subquery(some)])
+    statement::delete(dialect, TABLE, [Expr::col(ID).in_subquery(some)]).map(Statement::planned_anew)
 }
 
 /// Deletes entries that were made before a moment, longest ago first.
@@ -41,5 +41,5 @@ pub fn prune(dialect: Dialect, before: Timestamp, limit: usize) -> Result<Statem
     let mut old = Query::select();
     old.column(ID).from(TABLE).and_where(Expr::col(AT).lt(before.as_micros()));
     old.order_by(AT, Order::Asc).limit(super::limit(limit));
-    statement::delete(dialect, TABLE, [Expr::col(ID).in_subquery(old)])
+    statement::delete(dialect, TABLE, [Expr::col(ID).in_subquery(old)]).map(Statement::planned_anew)
 }

@@ -29,7 +29,7 @@ pub fn delete_some(dialect: Dialect, repository: RepositoryId, limit: usize) -> 
     some.and_where(of(REPOSITORY, repository)).limit(super::limit(limit));
     some.order_by(NAME_PREFIX, Order::Asc).order_by(NAME_DIGEST, Order::Asc);
     let these = Expr::tuple([Expr::col(NAME_PREFIX), Expr::col(NAME_DIGEST)]).in_subquery(some);
-    statement::delete(dialect, TABLE, [of(REPOSITORY, repository), these])
+    statement::delete(dialect, TABLE, [of(REPOSITORY, repository), these]).map(Statement::planned_anew)
 }
 
 /// Deletes all branches and tags of a repository.

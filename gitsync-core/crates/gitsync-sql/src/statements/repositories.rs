@@ -74,7 +74,7 @@ pub fn list(dialect: Dialect, filter: &RepositoryFilter, after: Option<i64>, lim
     select.and_where_option(filter.status.map(|status| is(STATUS, status.as_str())));
     select.and_where_option(filter.is_public.map(|is_public| is(IS_PUBLIC, is_public)));
     select.and_where_option(after.map(|after| Expr::col(ID).gt(after)));
-    dialect.render(select.order_by(ID, Order::Asc).limit(limit))
+    dialect.render(select.order_by(ID, Order::Asc).limit(limit)).map(Statement::planned_anew)
 }
 
 /// Holds for the repositories of some organisations.

@@ -73,7 +73,7 @@ pub fn list(dialect: Dialect, filter: &TaskFilter, after: Option<TaskId>, limit:
     select.and_where_option(filter.kind.map(|kind| is(KIND, kind.as_str())));
     select.and_where_option(after.map(|after| Expr::col(ID).lt(crate::Value::from(after))));
     select.and_where(Expr::exists(repository_of_task()));
-    dialect.render(select.order_by(ID, Order::Desc).limit(limit))
+    dialect.render(select.order_by(ID, Order::Desc).limit(limit)).map(Statement::planned_anew)
 }
 
 /// Selects the repository of a row of tasks.
@@ -98,7 +98,7 @@ pub fn delete_others(dialect: Dialect, repository: RepositoryId, keep: TaskId, l
     let mut others = select(TABLE, &[ID]);
     others.and_where(of(REPOSITORY, repository)).and_where(Expr::col(ID).ne(crate::Value::from(keep)));
     others.order_by(ID, Order::Asc).limit(super::limit(limit));
-    statement::delete(dialect, TABLE, [Expr::col(ID).in_subquery(others)])
+    statement::delete(dialect, TABLE, [Expr::col(ID).in_subquery(others)]).map(Statement::planned_anew)
 }
 
 /// Deletes tasks that ended before a moment, longest ago first, but for the last one of each existing repository that has
@@ -120,5 +120,5 @@ pub fn prune(dialect: Dialect, before: Timestamp, limit: usize) -> Result<Statem
         .cond_where(Cond::any().add(Expr::exists(later)).add(Expr::not_exists(repository_of_task())))
         .order_by((TABLE, COMPLETED_AT), Order::Asc)
         .limit(super::limit(limit));
-    statement::delete(dialect, TABLE, [Expr::col(ID).in_subquery(old)])
+    statement::delete(dialect, TABLE, [Expr::col(ID).in_subquery(old)]).map(Statement::planned_anew)
 }

@@ -173,3 +173,7 @@ ALTER TABLE "source_host" SET (fillfactor = 50, autovacuum_vacuum_scale_factor =
 ALTER TABLE "job" SET (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0.02);
 ALTER TABLE "sync_task" SET (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
 ALTER TABLE "repository" SET (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
+-- 3: narrow an index
+DROP INDEX "git_commit_by_fence";
+CREATE INDEX "git_commit_unrecorded" ON "git_commit" ("repository_id",
+    "recorded_by_fence") WHERE CASE WHEN orphaned_at IS NULL THEN 1 ELSE 0 END = 1;
