@@ -41,22 +41,8 @@ mod tests {
     use crate::model::TaskId;
     use crate::queue::{Lane, NewJob};
     use crate::rules::DueScan;
-    use crate::source::{HostKey, SourceUrl};
-    use crate::testing::ManualClock;
-    use crate::transport::{CallLimits, Connection, HttpRequest, HttpResponse, Service, Transport};
-
-    #[derive(Debug)]
-    struct Offline;
-
-    impl Transport for Offline {
-        fn http(&self, _: HttpRequest<'_>, _: &CallLimits) -> Result<HttpResponse> {
-            Err(Error::new(ErrorKind::SourceUnreachable, "there is no network"))
-        }
-
-        fn connect(&self, _: &SourceUrl, _: Service, _: u8, _: &CallLimits) -> Result<Connection> {
-            Err(Error::new(ErrorKind::SourceUnreachable, "there is no network"))
-        }
-    }
+    use crate::source::HostKey;
+    use crate::testing::{ManualClock, Offline};
 
     fn job() -> NewJob {
         let lane = Lane { storage: "default".parse().unwrap(), host: HostKey::local() };

@@ -9,6 +9,7 @@
 //! - `MockStore`, `MockJobQueue`, `MockGitBackend`: mocks made by mockall, for tests that care for a single call; how
 //!   they are used is told in `mocks`.
 //! - [`FaultyStore`], [`FaultyQueue`]: a database that fails, loses an answer or keeps a call waiting.
+//! - [`Offline`]: a way out that leads nowhere.
 //! - [`DieAt`]: a process that dies between two steps of a task.
 //!
 //! Suite code fails by panicking, like any test.
@@ -23,6 +24,7 @@ mod judge;
 mod listed;
 #[cfg(feature = "testing")]
 pub mod mocks;
+mod offline;
 pub mod queue_suite;
 mod random_upstream;
 mod run;
@@ -37,6 +39,7 @@ pub use http_server::SmartHttpServer;
 pub use judge::check_mirror;
 #[cfg(feature = "testing")]
 pub use mocks::{MockGitBackend, MockJobQueue, MockStore, mockall};
+pub use offline::Offline;
 pub use random_upstream::RandomUpstream;
 pub use run::run;
 pub use steps::DieAt;

@@ -10,9 +10,8 @@ use gitsync_core::memory::{MemoryQueue, MemoryStore, ScriptedBackend};
 use gitsync_core::model::{OrganisationId, RepositoryId, TaskId};
 use gitsync_core::queue::QueueLimits;
 use gitsync_core::source::SourceUrl;
-use gitsync_core::testing::FaultyStore;
-use gitsync_core::transport::{CallLimits, Connection, HttpRequest, HttpResponse, Service as GitService, Transport};
-use gitsync_core::{Cancellation, Error, ErrorKind, GitSync, Result, SystemClock};
+use gitsync_core::testing::{FaultyStore, Offline};
+use gitsync_core::{Cancellation, GitSync, SystemClock};
 use gitsync_grpc::Service;
 use gitsync_grpc::access::{Authorizer, OpenAccess, TokensFile, hash_token};
 use gitsync_grpc::proto::git_repository_service_client::GitRepositoryServiceClient;
@@ -36,20 +35,6 @@ impl Interceptor for Bearer {
             request.metadata_mut().insert("authorization", MetadataValue::try_from(text.as_str()).unwrap());
         }
         Ok(request)
-    }
-}
-
-/// A way out that leads nowhere: scripted upstreams need none.
-#[derive(Debug)]
-struct Offline;
-
-impl Transport for Offline {
-    fn http(&self, _: HttpRequest<'_>, _: &CallLimits) -> Result<HttpResponse> {
-        Err(Error::new(ErrorKind::SourceUnreachable, "there is no network"))
-    }
-
-    fn connect(&self, _: &SourceUrl, _: GitService, _: u8, _: &CallLimits) -> Result<Connection> {
-        Err(Error::new(ErrorKind::SourceUnreachable, "there is no network"))
     }
 }
 

@@ -70,7 +70,7 @@ impl Scripted {
             .store(Arc::new(store))
             .queue(Arc::new(MemoryQueue::new(Arc::new(clock.clone()), QueueLimits::default())))
             .backend(Arc::new(ScriptedBackend::new()))
-            .transport(Arc::new(super::world::Offline))
+            .transport(Arc::new(crate::testing::Offline))
             .clock(Arc::new(clock.clone()))
             .repos_dir(dir.path())
             .build()

@@ -7,15 +7,13 @@ use std::time::Duration;
 use crate::backend::Head;
 use crate::engine::disk::Storage;
 use crate::engine::{CreateRepository, EngineOptions, GitSync, GitSyncBuilder, NoSteps, StepHook};
-use crate::error::{Error, ErrorKind, Result};
 use crate::memory::{MemoryQueue, MemoryStore, ScriptedBackend};
 use crate::model::{Branch, Commit, ObjectId, PageRequest, RefUpdate, Repository, RepositoryId, SyncTask};
 use crate::queue::QueueLimits;
 use crate::source::SourceUrl;
 use crate::state::TaskStatus;
 use crate::store::CommitFilter;
-use crate::testing::{FaultyQueue, FaultyStore, ManualClock};
-use crate::transport::{CallLimits, Connection, HttpRequest, HttpResponse, Service, Transport};
+use crate::testing::{FaultyQueue, FaultyStore, ManualClock, Offline};
 
 /// Longer than a lease and than every pause between attempts.
 pub(super) const LONG_ENOUGH: Duration = Duration::from_secs(600);
@@ -28,20 +26,6 @@ pub(super) struct World {
     pub(super) queue: Arc<FaultyQueue>,
     pub(super) gitsync: GitSync,
     pub(super) source: SourceUrl,
-}
-
-/// A way out that leads nowhere: scripted upstreams need none.
-#[derive(Debug)]
-pub(super) struct Offline;
-
-impl Transport for Offline {
-    fn http(&self, _: HttpRequest<'_>, _: &CallLimits) -> Result<HttpResponse> {
-        Err(Error::new(ErrorKind::SourceUnreachable, "there is no network"))
-    }
-
-    fn connect(&self, _: &SourceUrl, _: Service, _: u8, _: &CallLimits) -> Result<Connection> {
-        Err(Error::new(ErrorKind::SourceUnreachable, "there is no network"))
-    }
 }
 
 /// An empty database, in which nothing goes wrong until a test wants it.
