@@ -29,8 +29,8 @@ impl Scheduler {
             loop {
                 match self.look().await {
                     // A full batch means that there may be more: go on at once.
-                    Ok(found) if found.looked_at >= self.parts.options.schedule_batch => continue,
-                    Ok(found) => debug!(count = found.tasks.len(), "scheduled"),
+                    Ok(found) if found.is_full(self.parts.options.schedule_batch) => continue,
+                    Ok(found) => debug!(count = found.due.tasks.len(), "scheduled"),
                     Err(error) => warn!(%error, "cannot schedule"),
                 }
                 self.parts.clock.sleep(self.parts.options.schedule_interval).await;
@@ -47,12 +47,27 @@ impl Scheduler {
     /// # Errors
     /// Those of the store and the queue.
     pub async fn scan(&self) -> Result<usize> {
-        Ok(self.look().await?.tasks.len())
+        Ok(self.look().await?.due.tasks.len())
     }
 
-    async fn look(&self) -> Result<DueScan> {
-        let found = self.parts.store.request_due(self.parts.options.schedule_batch).await?;
-        relay_outbox(&self.parts, self.parts.options.schedule_batch).await?;
-        Ok(found)
+    async fn look(&self) -> Result<Found> {
+        let batch = self.parts.options.schedule_batch;
+        let due = self.parts.store.request_due(batch).await?;
+        // Several who relay at once may all get the same tasks, so that some of those just made are left.
+        let relayed = relay_outbox(&self.parts, batch).await?;
+        Ok(Found { due, relayed })
+    }
+}
+
+/// What one look found.
+struct Found {
+    due: DueScan,
+    /// How many tasks were put into the queue.
+    relayed: usize,
+}
+
+impl Found {
+    fn is_full(&self, batch: usize) -> bool {
+        self.due.looked_at >= batch || self.relayed >= batch
     }
 }

@@ -12,6 +12,7 @@ use crate::memory::Call;
 use crate::model::{PageRequest, TaskKind};
 use crate::state::TaskStatus;
 use crate::store::{RepositoryPatch, TaskFilter};
+use crate::testing::QueueCall;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -73,4 +74,26 @@ async fn a_quiet_upstream_is_asked_less_often() {
     world.sync(id).await;
     check(100, "after it is back").await;
     world.check_books(id).await;
+}
+
+/// Where several relay at once, one of them leaves what it made to the next look; that need not wait for its turn.
+#[tokio::test]
+async fn a_scheduler_goes_on_while_there_is_more_to_queue() {
+    let world = World::new();
+    for name in ["a", "b", "c"] {
+        world.queue.fail(QueueCall::Enqueue, 1, Error::new(ErrorKind::Unavailable, "it is away"));
+        world.create(name, false).await;
+    }
+    assert_eq!(world.gitsync.queue_stats().await.unwrap().ready, 0);
+    let options = EngineOptions { schedule_batch: 1, ..EngineOptions::default() };
+    let scheduler = world.engine_with(Arc::new(NoSteps), options).scheduler();
+    let shutdown = Cancellation::new();
+    let running = tokio::spawn({
+        let shutdown = shutdown.clone();
+        async move { scheduler.run(shutdown).await }
+    });
+    world.clock.wait_for_sleepers(1).await;
+    assert_eq!(world.gitsync.queue_stats().await.unwrap().ready, 3);
+    shutdown.cancel();
+    running.await.unwrap();
 }
