@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use gitsync_core::queue::QueueLimits;
 use gitsync_core::testing::ManualClock;
+use gitsync_core::testing::engine_suite::EngineHarness;
 use gitsync_core::testing::queue_suite::{LIMITS, QueueHarness};
 use gitsync_core::testing::store_suite::StoreHarness;
 use gitsync_store_postgres::PostgresStore;
@@ -42,4 +43,16 @@ mod queue {
     }
 
     gitsync_core::queue_suite!(make);
+}
+
+mod engine {
+    use super::*;
+
+    async fn make() -> EngineHarness {
+        let (first, clock, database) = super::make(QueueLimits::default()).await;
+        let second = open(&database, &clock, QueueLimits::default()).await;
+        EngineHarness::of_databases([first, second], clock).keep(database)
+    }
+
+    gitsync_core::engine_suite!(make);
 }

@@ -1,10 +1,11 @@
 //! The conformance suites against the store and queue on SQLite.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use gitsync_core::queue::QueueLimits;
 use gitsync_core::testing::ManualClock;
+use gitsync_core::testing::engine_suite::EngineHarness;
 use gitsync_core::testing::queue_suite::{LIMITS, QueueHarness};
 use gitsync_core::testing::store_suite::StoreHarness;
 use gitsync_store_sqlite::SqliteStore;
@@ -12,10 +13,13 @@ use tempfile::TempDir;
 
 async fn open(limits: QueueLimits) -> (Arc<SqliteStore>, ManualClock, TempDir) {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let path: PathBuf = directory.path().join("gitsync.db");
     let clock = ManualClock::default();
-    let store = SqliteStore::open(path, Arc::new(clock.clone()), limits).await.expect("a database can be made");
-    (Arc::new(store), clock, directory)
+    (open_in(directory.path(), &clock, limits).await, clock, directory)
+}
+
+async fn open_in(directory: &Path, clock: &ManualClock, limits: QueueLimits) -> Arc<SqliteStore> {
+    let (path, clock) = (directory.join("gitsync.db"), Arc::new(clock.clone()));
+    Arc::new(SqliteStore::open(path, clock, limits).await.expect("a database can be made"))
 }
 
 mod store {
@@ -38,4 +42,16 @@ mod queue {
     }
 
     gitsync_core::queue_suite!(make);
+}
+
+mod engine {
+    use super::*;
+
+    async fn make() -> EngineHarness {
+        let (first, clock, directory) = open(QueueLimits::default()).await;
+        let second = open_in(directory.path(), &clock, QueueLimits::default()).await;
+        EngineHarness::of_databases([first, second], clock).keep(directory)
+    }
+
+    gitsync_core::engine_suite!(make);
 }

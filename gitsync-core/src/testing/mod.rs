@@ -4,6 +4,7 @@
 //! - [`store_suite!`](crate::store_suite), [`queue_suite!`](crate::queue_suite),
 //!   [`backend_suite!`](crate::backend_suite): whether an
 //!   implementation of [`Store`](crate::Store), [`JobQueue`](crate::JobQueue) or [`GitBackend`](crate::GitBackend) keeps its contract.
+//! - [`engine_suite!`](crate::engine_suite): whether two processes can use one database at once.
 //! - [`Upstream`], [`RandomUpstream`], [`SmartHttpServer`], [`Git`], [`check_mirror`]: repositories made and judged by the
 //!   git program, which must be installed.
 //! - `MockStore`, `MockJobQueue`, `MockGitBackend`: mocks made by mockall, for tests that care for a single call; how
@@ -12,10 +13,11 @@
 //! - [`Offline`]: a way out that leads nowhere.
 //! - [`DieAt`]: a process that dies between two steps of a task.
 //!
-//! Suite code fails by panicking, like any test.
+//! Suite code fails by panicking, like any test. Long tests are small unless `GITSYNC_TEST_FULL` is set in the environment.
 
 pub mod backend_suite;
 mod clock;
+pub mod engine_suite;
 mod faulty;
 pub mod git;
 pub mod http_server;
@@ -28,6 +30,7 @@ mod offline;
 pub mod queue_suite;
 mod random_upstream;
 mod run;
+mod size;
 mod steps;
 pub mod store_suite;
 pub mod upstream;
@@ -42,5 +45,6 @@ pub use mocks::{MockGitBackend, MockJobQueue, MockStore, mockall};
 pub use offline::Offline;
 pub use random_upstream::RandomUpstream;
 pub use run::run;
+pub use size::size;
 pub use steps::DieAt;
 pub use upstream::Upstream;

@@ -1,5 +1,6 @@
 //! What is refused changes nothing, and what happens at once happens one after the other.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::harness::{StoreHarness, branch, commit, completion, error, id, refusal};
@@ -114,6 +115,37 @@ pub async fn at_most_one_task_waits_and_one_runs(h: StoreHarness) {
     let summary: Vec<_> = unfinished.iter().map(|task| (task.id, task.kind, task.status)).collect();
     let running = (work.task.id, TaskKind::Sync, TaskStatus::Running);
     assert_eq!(summary, [(waiting, TaskKind::Sync, TaskStatus::Pending), running]);
+}
+
+/// A thousand callers ask for a sync of one repository while one runs: all get the one that waits behind it.
+pub async fn a_thousand_syncs_at_once_make_one_task(h: StoreHarness) {
+    let repository = h.migrated("r").await.id;
+    let running = h.running(repository, TaskKind::Sync).await.task.id;
+    let h = Arc::new(h);
+    let ask = |_| {
+        let h = Arc::clone(&h);
+        tokio::spawn(async move {
+            loop {
+                match h.try_request(repository, TaskKind::Sync, TaskParameters::default()).await {
+                    // With so many there is a queue, and whoever waited too long in it asks again.
+                    Err(error) if error.kind() == ErrorKind::Unavailable => {}
+                    answer => return answer.expect("a sync can be requested"),
+                }
+            }
+        })
+    };
+    let asked: Vec<_> = (0..1_000).map(ask).collect();
+    let (mut ids, mut created) = (BTreeSet::new(), 0);
+    for answer in asked {
+        let answer = answer.await.expect("a request does not panic");
+        created += usize::from(answer.disposition == Disposition::Created);
+        ids.insert(answer.task.id);
+    }
+    let unfinished: Vec<_> = h.tasks(repository).await.into_iter().filter(|task| !task.status.is_terminal()).collect();
+    let [waiting, still_running] = unfinished.as_slice() else { panic!("{unfinished:?}") };
+    assert_eq!((still_running.id, still_running.status), (running, TaskStatus::Running));
+    assert_eq!((waiting.status, waiting.held, created), (TaskStatus::Pending, true, 1));
+    assert_eq!(ids, BTreeSet::from([waiting.id]));
 }
 
 /// Of workers that start the same task at once, each has a fence of its own, and only the last may write.

@@ -48,7 +48,7 @@ impl StoreHarness {
     }
 
     /// Returns the organisation `org`, which it makes if need be.
-    pub(super) async fn organisation(&self) -> Organisation {
+    pub(in crate::testing) async fn organisation(&self) -> Organisation {
         let slug = "org".parse().expect("a slug");
         match self.store.organisation_by_slug(&slug).await {
             Ok(organisation) => organisation,
@@ -76,13 +76,13 @@ impl StoreHarness {
     }
 
     /// Creates a bare repository without a source; its first task waits.
-    pub(super) async fn create_empty(&self, name: &str) -> (Repository, SyncTask) {
+    pub(in crate::testing) async fn create_empty(&self, name: &str) -> (Repository, SyncTask) {
         let new = NewRepository { layout: Layout::Bare, source: None, ..self.new_mirror(name).await };
         self.store.create_repository(&new).await.expect("a repository can be made")
     }
 
     /// Creates a mirror; its first task waits.
-    pub(super) async fn create(&self, name: &str) -> (Repository, SyncTask) {
+    pub(in crate::testing) async fn create(&self, name: &str) -> (Repository, SyncTask) {
         let new = self.new_mirror(name).await;
         self.store.create_repository(&new).await.expect("a repository can be made")
     }
@@ -238,7 +238,7 @@ impl StoreHarness {
     }
 
     /// Returns the moment `seconds` from now.
-    pub(super) fn in_seconds(&self, seconds: u64) -> Timestamp {
+    pub(in crate::testing) fn in_seconds(&self, seconds: u64) -> Timestamp {
         self.clock.now().after(Duration::from_secs(seconds))
     }
 

@@ -22,6 +22,7 @@ pub mod retries;
 pub mod storages;
 
 pub use harness::StoreHarness;
+pub(in crate::testing) use values::completion;
 
 /// Makes one `#[test]` of each case of the suite for an implementation of [`Store`](crate::Store).
 ///
@@ -146,6 +147,7 @@ macro_rules! store_suite {
                 an_attempt_ends_once,
                 a_refused_request_changes_nothing,
                 at_most_one_task_waits_and_one_runs,
+                a_thousand_syncs_at_once_make_one_task,
                 starts_at_once_do_not_share_a_fence,
             ]
             recording: [

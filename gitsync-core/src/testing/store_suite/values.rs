@@ -65,7 +65,7 @@ pub(super) fn branch(short: &str, number: u8) -> RecordedRef {
 }
 
 /// Returns what a sync knows of a repository with this many commits and references; `HEAD` points to `main`.
-pub(super) fn completion(total_commits: i64, recorded_refs: i64) -> Completion {
+pub(in crate::testing) fn completion(total_commits: i64, recorded_refs: i64) -> Completion {
     Completion {
         source: None,
         default_branch: Some(RefName::branch("main").expect("a branch name")),
