@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    Branch, Commit, Layout, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress, RecordedRef, RefName,
-    RefUpdate, Repository, RepositoryId, RepositoryName, Slug, SourceType, StorageName, StorageRecord, StorageReport,
-    SyncTask, TaskId, TaskKind,
+    Branch, Commit, KnownStorages, Layout, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress,
+    RecordedRef, RefName, RefUpdate, Repository, RepositoryId, RepositoryName, Slug, SourceType, StorageName,
+    StorageReport, SyncTask, TaskId, TaskKind,
 };
 use crate::plan::{Digest, Movement, RefPattern};
 use crate::queue::NewJob;
@@ -380,6 +380,6 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// `Conflict` if another machine serves it, `InvalidInput` for a machine's name that the rule refuses.
     async fn report_storage(&self, report: &StorageReport) -> Result<()>;
 
-    /// Returns the storages that were ever reported, the ones seen last first, at most [`MAX_STORAGES`].
-    async fn storages(&self) -> Result<Vec<StorageRecord>>;
+    /// Returns the storages that were ever reported, the ones seen last first, at most [`MAX_STORAGES`], and the time.
+    async fn storages(&self) -> Result<KnownStorages>;
 }

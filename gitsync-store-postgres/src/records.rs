@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use gitsync_core::model::{
-    Branch, Commit, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress, RecordedRef, RefUpdate,
-    Repository, RepositoryId, RepositoryName, Slug, StorageRecord, StorageReport, SyncTask, TaskId,
+    Branch, Commit, KnownStorages, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress, RecordedRef,
+    RefUpdate, Repository, RepositoryId, RepositoryName, Slug, StorageReport, SyncTask, TaskId,
 };
 use gitsync_core::queue::NewJob;
 use gitsync_core::rules::{Archived, DueScan, Outcome, Request, Requested};
@@ -167,7 +167,7 @@ impl Store for PostgresStore {
         in_transaction!(self, Mode::Write, |c| operations::report_storage(c, report))
     }
 
-    async fn storages(&self) -> Result<Vec<StorageRecord>> {
+    async fn storages(&self) -> Result<KnownStorages> {
         in_transaction!(self, Mode::Read, |c| operations::storages(c))
     }
 }

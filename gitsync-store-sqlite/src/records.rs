@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use gitsync_core::model::{
-    Branch, Commit, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress, RecordedRef, RefUpdate,
-    Repository, RepositoryId, RepositoryName, Slug, StorageRecord, StorageReport, SyncTask, TaskId,
+    Branch, Commit, KnownStorages, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress, RecordedRef,
+    RefUpdate, Repository, RepositoryId, RepositoryName, Slug, StorageReport, SyncTask, TaskId,
 };
 use gitsync_core::queue::NewJob;
 use gitsync_core::rules::{Archived, DueScan, Outcome, Request, Requested};
@@ -187,7 +187,7 @@ impl Store for SqliteStore {
         self.write_repeatable(move |c| Box::pin(async move { operations::report_storage(c, &report).await })).await
     }
 
-    async fn storages(&self) -> Result<Vec<StorageRecord>> {
+    async fn storages(&self) -> Result<KnownStorages> {
         self.read(move |c| Box::pin(operations::storages(c))).await
     }
 }

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use gitsync_core::model::{
-    Branch, Commit, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress, RecordedRef, RefUpdate,
-    Repository, RepositoryId, RepositoryName, Slug, StorageRecord, StorageReport, SyncTask, TaskId,
+    Branch, Commit, KnownStorages, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress, RecordedRef,
+    RefUpdate, Repository, RepositoryId, RepositoryName, Slug, StorageReport, SyncTask, TaskId,
 };
 use gitsync_core::queue::NewJob;
 use gitsync_core::rules::{Archived, DueScan, Outcome, Request, Requested};
@@ -186,7 +186,7 @@ impl<S: Store> Store for Audited<S> {
         self.database.report_storage(report).await
     }
 
-    async fn storages(&self) -> Result<Vec<StorageRecord>> {
+    async fn storages(&self) -> Result<KnownStorages> {
         self.database.storages().await
     }
 }

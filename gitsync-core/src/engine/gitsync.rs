@@ -290,6 +290,6 @@ impl GitSync {
     async fn place(&self, wanted: Option<&StorageName>) -> Result<StorageName> {
         let known = self.parts.store.storages().await?;
         let own: Vec<_> = self.parts.storages.keys().cloned().collect();
-        place(wanted, &known, &own, self.parts.clock.now())
+        place(wanted, &known, &own)
     }
 }

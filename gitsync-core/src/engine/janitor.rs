@@ -73,10 +73,10 @@ impl Janitor {
 
     /// Returns the storages of this process that no other machine serves: of those it does not see the locks.
     async fn storages_to_tidy(&self) -> Result<BTreeMap<&StorageName, &Storage>> {
-        let (known, now) = (self.parts.store.storages().await?, self.parts.clock.now());
+        let known = self.parts.store.storages().await?;
         let is_ours = |storage: &Storage| {
-            let known = known.iter().find(|known| known.name == *storage.name());
-            known.is_none_or(|known| may_serve(known, &self.parts.machine, storage.is_shared(), now))
+            let row = known.storages.iter().find(|row| row.name == *storage.name());
+            row.is_none_or(|row| may_serve(row, &self.parts.machine, storage.is_shared(), known.at))
         };
         Ok(self.parts.storages.iter().filter(|(_, storage)| is_ours(storage)).collect())
     }

@@ -8,8 +8,8 @@ use super::tables::Tables;
 use crate::clock::{Clock, Timestamp};
 use crate::error::Result;
 use crate::model::{
-    Branch, Commit, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress, RecordedRef, RefUpdate,
-    Repository, RepositoryId, RepositoryName, Slug, StorageRecord, StorageReport, SyncTask, TaskId,
+    Branch, Commit, KnownStorages, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress, RecordedRef,
+    RefUpdate, Repository, RepositoryId, RepositoryName, Slug, StorageReport, SyncTask, TaskId,
 };
 use crate::queue::NewJob;
 use crate::rules::{Archived, DueScan, Outcome, Request, Requested};
@@ -206,7 +206,8 @@ impl Store for MemoryStore {
         tables.report_storage(report, now)
     }
 
-    async fn storages(&self) -> Result<Vec<StorageRecord>> {
-        Ok(self.read().storages())
+    async fn storages(&self) -> Result<KnownStorages> {
+        let (tables, at) = self.begin();
+        Ok(KnownStorages { at, storages: tables.storages() })
     }
 }

@@ -30,3 +30,12 @@ pub struct StorageRecord {
     /// When it was reported.
     pub seen_at: Timestamp,
 }
+
+/// The storages that are known, as they were at a moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownStorages {
+    /// The moment, by the clock that [`StorageRecord::seen_at`] is of: that of this process may show another time.
+    pub at: Timestamp,
+    /// The storages.
+    pub storages: Vec<StorageRecord>,
+}

@@ -1,9 +1,8 @@
 //! Which storage gets a new repository.
 
 use super::storage::is_fresh;
-use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{StorageName, StorageRecord};
+use crate::model::{KnownStorages, StorageName, StorageRecord};
 
 /// How many names an error suggests.
 const SUGGESTIONS: usize = 10;
@@ -13,17 +12,13 @@ const SUGGESTIONS: usize = 10;
 ///
 /// # Errors
 /// [`ErrorKind::InvalidInput`] if nobody knows the storage that is wanted; [`ErrorKind::Unavailable`] if there is none at all.
-pub fn place(
-    wanted: Option<&StorageName>,
-    known: &[StorageRecord],
-    own: &[StorageName],
-    now: Timestamp,
-) -> Result<StorageName> {
+pub fn place(wanted: Option<&StorageName>, known: &KnownStorages, own: &[StorageName]) -> Result<StorageName> {
+    let KnownStorages { at, storages } = known;
     if let Some(wanted) = wanted {
-        let is_known = own.contains(wanted) || known.iter().any(|storage| storage.name == *wanted);
-        return if is_known { Ok(wanted.clone()) } else { Err(unknown(wanted, known, own)) };
+        let is_known = own.contains(wanted) || storages.iter().any(|storage| storage.name == *wanted);
+        return if is_known { Ok(wanted.clone()) } else { Err(unknown(wanted, storages, own)) };
     }
-    let served = known.iter().filter(|storage| is_fresh(storage, now));
+    let served = storages.iter().filter(|storage| is_fresh(storage, *at));
     // The first by name of those that have equally much.
     let roomiest = served.max_by(|a, b| a.free_bytes.cmp(&b.free_bytes).then_with(|| b.name.cmp(&a.name)));
     let chosen = roomiest.map(|storage| &storage.name).or_else(|| own.iter().min());
@@ -66,10 +61,14 @@ mod tests {
         StorageRecord { name: name(storage), machine, is_shared: false, free_bytes, seen_at }
     }
 
+    fn known(storages: &[StorageRecord]) -> KnownStorages {
+        KnownStorages { at: NOW, storages: storages.to_vec() }
+    }
+
     #[test]
     fn what_is_wanted_has_to_be_known() {
-        let known = [record("a", 5, STORAGE_FRESH_FOR * 100), record("b", 9, FRESH)];
-        let place = |wanted: &str| place(Some(&name(wanted)), &known, &[name("own")], NOW);
+        let known = known(&[record("a", 5, STORAGE_FRESH_FOR * 100), record("b", 9, FRESH)]);
+        let place = |wanted: &str| place(Some(&name(wanted)), &known, &[name("own")]);
         assert_eq!(place("a").unwrap(), name("a"), "its worker will be back");
         assert_eq!(place("own").unwrap(), name("own"));
         let error = place("c").unwrap_err();
@@ -79,29 +78,29 @@ mod tests {
 
     #[test]
     fn a_hint_names_some_only() {
-        let known: Vec<_> = (10..99).map(|number| record(&format!("disk{number}"), 1, FRESH)).collect();
-        let error = place(Some(&name("c")), &known, &[], NOW).unwrap_err();
+        let disks: Vec<_> = (10..99).map(|number| record(&format!("disk{number}"), 1, FRESH)).collect();
+        let error = place(Some(&name("c")), &known(&disks), &[]).unwrap_err();
         assert!(error.hint_text().unwrap().contains("disk19, …"), "{error:?}");
     }
 
     #[test]
     fn the_roomiest_that_is_served_is_chosen() {
-        let known = [
+        let disks = [
             record("full", 0, FRESH),
             record("gone", 100, STORAGE_FRESH_FOR),
             record("second", 50, FRESH),
             record("first", 50, FRESH),
         ];
-        assert_eq!(place(None, &known, &[name("own")], NOW).unwrap(), name("first"));
-        assert_eq!(place(None, &known[..1], &[], NOW).unwrap(), name("full"));
+        assert_eq!(place(None, &known(&disks), &[name("own")]).unwrap(), name("first"));
+        assert_eq!(place(None, &known(&disks[..1]), &[]).unwrap(), name("full"));
     }
 
     #[test]
     fn without_one_that_is_served_it_is_the_process_own() {
-        let gone = [record("gone", 100, STORAGE_FRESH_FOR)];
-        assert_eq!(place(None, &gone, &[name("b"), name("a")], NOW).unwrap(), name("a"));
-        assert_eq!(place(None, &[], &[name("b")], NOW).unwrap(), name("b"));
-        let error = place(None, &gone, &[], NOW).unwrap_err();
+        let gone = known(&[record("gone", 100, STORAGE_FRESH_FOR)]);
+        assert_eq!(place(None, &gone, &[name("b"), name("a")]).unwrap(), name("a"));
+        assert_eq!(place(None, &known(&[]), &[name("b")]).unwrap(), name("b"));
+        let error = place(None, &gone, &[]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert!(error.hint_text().is_some());
     }

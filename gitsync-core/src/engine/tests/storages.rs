@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -14,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::{OrganisationId, StorageRecord, StorageReport, TaskId};
 use crate::state::TaskStatus;
 use crate::store::Store;
-use crate::testing::StoreCall;
+use crate::testing::{ManualClock, StoreCall};
 
 /// How often workers report, and a moment more.
 const REPORT: Duration = Duration::from_millis(15_001);
@@ -29,7 +30,7 @@ impl World {
     }
 
     async fn storages(&self) -> Vec<StorageRecord> {
-        self.store.storages().await.unwrap()
+        self.store.storages().await.unwrap().storages
     }
 
     async fn report(&self, name: &str, machine: &str, free_bytes: u64) -> Result<()> {
@@ -193,6 +194,21 @@ async fn a_process_without_a_disk_places_by_what_workers_report() {
     world.clock.advance(4 * REPORT);
     assert_eq!(place(&api, org, "d", None).await.unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(place(&api, org, "d", Some("wide")).await.unwrap(), "wide", "its worker will be back");
+}
+
+/// Whether a storage is being served is a matter of the database's clock, whatever the process's own shows.
+#[tokio::test]
+async fn a_clock_that_is_wrong_finds_the_same_storages() {
+    let world = World::new();
+    let org = organisation(&world).await;
+    world.report("large", "there", 9).await.unwrap();
+    let late = ManualClock::new(world.clock.now().after(100 * REPORT));
+    let api = world.builder().clock(Arc::new(late)).build().unwrap();
+    assert_eq!(place(&api, org, "a", None).await.unwrap(), "large");
+    world.clock.advance(4 * REPORT);
+    let early = ManualClock::new(world.clock.now().before(100 * REPORT));
+    let api = world.builder().clock(Arc::new(early)).build().unwrap();
+    assert_eq!(place(&api, org, "b", None).await.unwrap_err().kind(), ErrorKind::Unavailable);
 }
 
 #[tokio::test]

@@ -2,8 +2,8 @@
 
 use crate::clock::Timestamp;
 use crate::model::{
-    Branch, Commit, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress, RecordedRef, RefUpdate,
-    Repository, RepositoryId, RepositoryName, Slug, StorageRecord, StorageReport, SyncTask, TaskId,
+    Branch, Commit, KnownStorages, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress, RecordedRef,
+    RefUpdate, Repository, RepositoryId, RepositoryName, Slug, StorageReport, SyncTask, TaskId,
 };
 use crate::queue::NewJob;
 use crate::rules::{Archived, DueScan, Outcome, Request, Requested};
@@ -78,7 +78,7 @@ faulty! {
         ListRefUpdates => list_ref_updates(repository: RepositoryId, page: &PageRequest) -> Page<RefUpdate>;
         Prune => prune(retention: &Retention) -> u64;
         ReportStorage => report_storage(report: &StorageReport) -> ();
-        Storages => storages() -> Vec<StorageRecord>;
+        Storages => storages() -> KnownStorages;
     }
 }
 

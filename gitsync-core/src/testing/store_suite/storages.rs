@@ -120,7 +120,9 @@ async fn try_report(h: &StoreHarness, report: StorageReport) -> Result<()> {
 }
 
 async fn storages(h: &StoreHarness) -> Vec<StorageRecord> {
-    h.store.storages().await.expect("storages can be listed")
+    let known = h.store.storages().await.expect("storages can be listed");
+    h.assert_now(Some(known.at));
+    known.storages
 }
 
 async fn only(h: &StoreHarness) -> StorageRecord {

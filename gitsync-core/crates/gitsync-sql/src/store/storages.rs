@@ -1,6 +1,6 @@
 //! Storages, as workers report them.
 
-use gitsync_core::model::{StorageRecord, StorageReport};
+use gitsync_core::model::{KnownStorages, StorageReport};
 use gitsync_core::rules;
 use gitsync_core::{Error, ErrorKind, Result};
 
@@ -27,7 +27,8 @@ pub async fn report_storage(connection: &mut dyn Connection, report: &StorageRep
 }
 
 /// See [`Store::storages`](gitsync_core::Store::storages).
-pub async fn storages(connection: &mut dyn Connection) -> Result<Vec<StorageRecord>> {
+pub async fn storages(connection: &mut dyn Connection) -> Result<KnownStorages> {
     let statement = statements::list(connection.dialect())?;
-    read_all(connection.fetch(statement).await?, rows::storage::read)
+    let storages = read_all(connection.fetch(statement).await?, rows::storage::read)?;
+    Ok(KnownStorages { at: connection.now().await?, storages })
 }
