@@ -16,7 +16,16 @@ use gitsync_grpc::proto::*;
 use prost_reflect::DescriptorPool;
 use tonic::{Code, Response, Status};
 
-use crate::support::{Client, World, entry};
+use crate::support::{Client, StoreKind, World, entry, on_all_stores};
+
+on_all_stores!(
+    each_method_keeps_to_its_role,
+    what_is_foreign_looks_like_what_is_not_there,
+    lists_look_for_the_caller_s_organisations_only_until_they_are_found,
+    public_repositories_are_read_without_a_token_where_the_server_says_so,
+    who_reads_only_what_is_public_does_not_see_where_it_comes_from_nor_whose_it_is,
+    the_owner_is_whom_the_token_names_and_a_deletion_is_asked_for_again_by_an_admin_only,
+);
 
 /// What a method needs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,7 +75,10 @@ const METHODS: &[(&str, Need, Call)] = &[
         Need::Writer,
         call!(
             create_repository,
-            CreateRepositoryRequest { organisation_id: |ids: Ids| ids.organisation.0, name: |_| "another".to_owned() }
+            CreateRepositoryRequest {
+                organisation_id: |ids: Ids| ids.organisation.0,
+                name: |ids: Ids| format!("another-{}", ids.task)
+            }
         ),
     ),
     (
@@ -212,11 +224,16 @@ fn expected(caller: Option<&str>, need: Need) -> Code {
     if !is_everywhere_method && role >= need { Code::Ok } else { Code::PermissionDenied }
 }
 
-/// Puts things where the method can work on them.
-async fn prepare(world: &World, method: &str) -> Ids {
+/// Makes two organisations, and a repository in the first.
+async fn settle(world: &World) -> Ids {
     let organisation = world.organisation("acme").await;
     world.organisation("other").await;
-    let (repository, first) = world.mirror(organisation, "classified").await;
+    prepare(world, organisation, "classified", "").await
+}
+
+/// Makes a repository on which the method can work.
+async fn prepare(world: &World, organisation: OrganisationId, name: &str, method: &str) -> Ids {
+    let (repository, first) = world.mirror(organisation, name).await;
     let patch = RepositoryPatch { description: Some("classified".to_owned()), ..RepositoryPatch::default() };
     let version = world.gitsync.repository(repository).await.unwrap().version;
     world.gitsync.update_repository(repository, version, &patch).await.unwrap();
@@ -233,15 +250,25 @@ async fn prepare(world: &World, method: &str) -> Ids {
     Ids { organisation, repository, task }
 }
 
-#[tokio::test]
-async fn each_method_keeps_to_its_role() {
+async fn each_method_keeps_to_its_role(kind: StoreKind) {
+    let world = World::guarded(kind, &tokens(), false).await;
+    let organisation = settle(&world).await.organisation;
+    let fresh =
+        async |method| prepare(&world, organisation, &format!("classified-{}", TaskId::generate()), method).await;
+    let mut clients = Vec::new();
+    for caller in CALLERS {
+        clients.push((caller, world.client(*caller).await));
+    }
     for (method, need, call) in METHODS {
-        for caller in CALLERS {
-            let world = World::guarded(&tokens(), false).await;
-            let ids = prepare(&world, method).await;
-            let answer = call(&mut world.client(*caller).await, ids).await;
+        let mut ids = fresh(method).await;
+        for (caller, client) in &mut clients {
+            let answer = call(client, ids).await;
             let code = answer.as_ref().map_or_else(Status::code, |_| Code::Ok);
-            assert_eq!(code, expected(*caller, *need), "{method} by {caller:?}: {answer:?}");
+            assert_eq!(code, expected(**caller, *need), "{method} by {caller:?}: {answer:?}");
+            if code == Code::Ok && *need >= Need::Writer {
+                // It has changed something.
+                ids = fresh(method).await;
+            }
             if !matches!(
                 caller,
                 Some("Bearer token-reader" | "Bearer token-writer" | "Bearer token-admin" | "Bearer token-everywhere")
@@ -262,10 +289,9 @@ fn no_method_is_left_out() {
     }
 }
 
-#[tokio::test]
-async fn what_is_foreign_looks_like_what_is_not_there() {
-    let world = World::guarded(&tokens(), false).await;
-    let ids = prepare(&world, "").await;
+async fn what_is_foreign_looks_like_what_is_not_there(kind: StoreKind) {
+    let world = World::guarded(kind, &tokens(), false).await;
+    let ids = settle(&world).await;
     let mut client = world.client(Some("Bearer token-foreign")).await;
     let mut get = async |request: GetRepositoryRequest, id: &str| {
         let status = client.get_repository(request).await.unwrap_err();
@@ -286,10 +312,9 @@ async fn what_is_foreign_looks_like_what_is_not_there() {
     assert_eq!(get(by_name("acme", "a b"), "acme").await, get(by_name("nobody", "a b"), "nobody").await);
 }
 
-#[tokio::test]
-async fn lists_look_for_the_caller_s_organisations_only_until_they_are_found() {
+async fn lists_look_for_the_caller_s_organisations_only_until_they_are_found(kind: StoreKind) {
     let tokens = entry("a", "acme = \"reader\", later = \"reader\"", "");
-    let world = World::guarded(&tokens, false).await;
+    let world = World::guarded(kind, &tokens, false).await;
     world.organisation("acme").await;
     let mut client = world.client(Some("Bearer token-a")).await;
     let mut list = async || {
@@ -306,11 +331,10 @@ async fn lists_look_for_the_caller_s_organisations_only_until_they_are_found() {
     assert_eq!(list().await, ("acme later".to_owned(), 0));
 }
 
-#[tokio::test]
-async fn public_repositories_are_read_without_a_token_where_the_server_says_so() {
+async fn public_repositories_are_read_without_a_token_where_the_server_says_so(kind: StoreKind) {
     for public_reads in [false, true] {
-        let world = World::guarded(&tokens(), public_reads).await;
-        let ids = prepare(&world, "").await;
+        let world = World::guarded(kind, &tokens(), public_reads).await;
+        let ids = settle(&world).await;
         let (hidden, _) = world.mirror(ids.organisation, "hidden").await;
         let version = world.gitsync.repository(ids.repository).await.unwrap().version;
         let patch = RepositoryPatch { is_public: Some(true), ..RepositoryPatch::default() };
@@ -342,9 +366,8 @@ async fn public_repositories_are_read_without_a_token_where_the_server_says_so()
     }
 }
 
-#[tokio::test]
-async fn who_reads_only_what_is_public_does_not_see_where_it_comes_from_nor_whose_it_is() {
-    let world = World::guarded(&tokens(), true).await;
+async fn who_reads_only_what_is_public_does_not_see_where_it_comes_from_nor_whose_it_is(kind: StoreKind) {
+    let world = World::guarded(kind, &tokens(), true).await;
     let organisation = world.organisation("acme").await;
     let missing = SourceUrl::parse("https://classified.example.com/missing.git").unwrap().url;
     let wish = CreateRepository {
@@ -372,10 +395,9 @@ async fn who_reads_only_what_is_public_does_not_see_where_it_comes_from_nor_whos
     }
 }
 
-#[tokio::test]
-async fn the_owner_is_whom_the_token_names_and_a_deletion_is_asked_for_again_by_an_admin_only() {
-    let world = World::guarded(&tokens(), false).await;
-    let ids = prepare(&world, "").await;
+async fn the_owner_is_whom_the_token_names_and_a_deletion_is_asked_for_again_by_an_admin_only(kind: StoreKind) {
+    let world = World::guarded(kind, &tokens(), false).await;
+    let ids = settle(&world).await;
     let mut writer = world.client(Some("Bearer token-writer")).await;
     let request = CreateRepositoryRequest {
         organisation_id: ids.organisation.0,

@@ -20,7 +20,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig};
 
-use crate::support::{World, certificate};
+use crate::support::{StoreKind, World, certificate};
 
 /// Much longer than any test takes.
 const NEVER: Duration = Duration::from_secs(3600);
@@ -29,7 +29,7 @@ const NEVER: Duration = Duration::from_secs(3600);
 const SOON: Duration = Duration::from_millis(100);
 
 async fn serve(options: ServerOptions) -> World {
-    World::with_options(|_| Arc::new(OpenAccess), options).await
+    World::serve(StoreKind::Memory, |_| Arc::new(OpenAccess), |service| service, options).await
 }
 
 /// Waits until the other side has closed the connection.

@@ -17,10 +17,11 @@ use tokio::net::TcpStream;
 use tonic::codegen::http;
 use tonic::{Code, Status};
 
-use crate::support::World;
+use crate::support::{StoreKind, World};
 
 async fn with_limit(request_timeout: Duration) -> World {
-    World::with_options(|_| Arc::new(OpenAccess), ServerOptions { request_timeout, ..ServerOptions::default() }).await
+    let options = ServerOptions { request_timeout, ..ServerOptions::default() };
+    World::serve(StoreKind::Memory, |_| Arc::new(OpenAccess), |service| service, options).await
 }
 
 fn check(status: &Status) {

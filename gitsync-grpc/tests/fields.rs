@@ -9,7 +9,9 @@ use gitsync_grpc::proto::*;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
-use crate::support::World;
+use crate::support::{StoreKind, World, on_all_stores};
+
+on_all_stores!(bad_requests_name_their_field,);
 
 /// Sends requests and expects that each is refused in this field of it.
 macro_rules! refused {
@@ -31,9 +33,8 @@ macro_rules! refused {
     }};
 }
 
-#[tokio::test]
-async fn bad_requests_name_their_field() {
-    let world = World::open().await;
+async fn bad_requests_name_their_field(kind: StoreKind) {
+    let world = World::open(kind).await;
     let organisation = world.organisation("acme").await;
     let (repository, _) = world.mirror(organisation, "a").await;
     let empty = CreateRepository { name: "empty".to_owned(), ..CreateRepository::default() };

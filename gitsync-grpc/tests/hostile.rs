@@ -1,5 +1,9 @@
 //! Requests that mean no good: none breaks the server, none reaches outside of its directories.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says what helps to repeat it"
+)]
 
 mod support;
 
@@ -13,7 +17,9 @@ use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, Kind, Messa
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::{Code, Request, Status};
 
-use crate::support::World;
+use crate::support::{StoreKind, World, on_all_stores};
+
+on_all_stores!(no_request_breaks_the_server,);
 
 /// How many requests each method gets of each sort.
 const ROUNDS: usize = 60;
@@ -156,12 +162,11 @@ fn files(root: &Path) -> Vec<String> {
     found
 }
 
-#[tokio::test]
-async fn no_request_breaks_the_server() {
+async fn no_request_breaks_the_server(kind: StoreKind) {
     let seed = std::env::var("GITSYNC_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
     println!("GITSYNC_SEED={seed}");
     let mut rng = Rng::with_seed(seed);
-    let world = World::open().await;
+    let world = World::open(kind).await;
     let organisation = world.organisation("name").await;
     world.mirror(organisation, "name").await;
     let before = files(world.dir.path());

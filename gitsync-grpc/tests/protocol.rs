@@ -13,7 +13,9 @@ use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
-use crate::support::World;
+use crate::support::{StoreKind, World, on_all_stores};
+
+on_all_stores!(the_service_describes_itself_and_says_how_it_is,);
 
 /// Number, name and type.
 type Field = (u32, &'static str, &'static str);
@@ -105,9 +107,8 @@ async fn what_was_added_to_old_requests_is_optional() {
     }
 }
 
-#[tokio::test]
-async fn the_service_describes_itself_and_says_how_it_is() {
-    let world = World::open().await;
+async fn the_service_describes_itself_and_says_how_it_is(kind: StoreKind) {
+    let world = World::open(kind).await;
     let mut reflection = ServerReflectionClient::new(world.channel().await);
     let ask = |question| ServerReflectionRequest { host: String::new(), message_request: Some(question) };
     let questions = tokio_stream::iter([

@@ -14,11 +14,11 @@ use gitsync_grpc::proto::git_repository_service_client::GitRepositoryServiceClie
 use gitsync_grpc::server::{Server, ServerOptions, Tls};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig};
 
-use crate::support::{World, certificate};
+use crate::support::{StoreKind, World, certificate};
 
 #[tokio::test]
 async fn clients_check_the_certificate_and_clear_text_is_not_served() {
-    let world = World::open().await;
+    let world = World::open(StoreKind::Memory).await;
     let (tls, certificate) = certificate(world.dir.path());
     let options = ServerOptions { tls: Some(tls), ..ServerOptions::default() };
     let service = Service::new(world.gitsync.clone(), Arc::new(OpenAccess));
@@ -44,7 +44,7 @@ async fn clients_check_the_certificate_and_clear_text_is_not_served() {
 
 #[tokio::test]
 async fn a_key_that_makes_no_sense_is_refused() {
-    let world = World::open().await;
+    let world = World::open(StoreKind::Memory).await;
     let tls = Tls { certificate: world.dir.path().join("cert.pem"), key: world.dir.path().join("key.pem") };
     for text in [None, Some("nonsense")] {
         if let Some(text) = text {
@@ -60,7 +60,7 @@ async fn a_key_that_makes_no_sense_is_refused() {
 
 #[tokio::test]
 async fn without_tokens_only_the_loopback_is_served() {
-    let world = World::open().await;
+    let world = World::open(StoreKind::Memory).await;
     let bind = async |address: &str, allow_open: bool| {
         let options = ServerOptions { allow_open, ..ServerOptions::default() };
         let service = Service::new(world.gitsync.clone(), Arc::new(OpenAccess));

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use gitsync_core::engine::CreateRepository;
+use gitsync_core::engine::{CreateRepository, MAX_WATCHERS};
 use gitsync_core::{Error, ErrorKind, Result};
 use gitsync_grpc::access::{Authorizer, Principal, Role};
 use gitsync_grpc::client::kind;
@@ -15,11 +15,18 @@ use gitsync_grpc::proto::*;
 use gitsync_grpc::server::ServerOptions;
 use tonic::Code;
 
-use crate::support::{World, entry, tokens_file};
+use crate::support::{StoreKind, World, entry, on_all_stores, tokens_file};
 
-#[tokio::test]
-async fn a_watch_ends_with_the_final_state() {
-    let world = World::open().await;
+on_all_stores!(
+    a_watch_ends_with_the_final_state,
+    a_watch_goes_on_with_the_task_that_took_the_place,
+    a_server_that_ends_tells_who_watches,
+    a_task_that_is_not_there_is_not_watched,
+    a_watch_ends_when_its_token_is_revoked,
+);
+
+async fn a_watch_ends_with_the_final_state(kind: StoreKind) {
+    let world = World::open(kind).await;
     let organisation = world.organisation("acme").await;
     let (repository, _) = world.mirror(organisation, "a").await;
     let task = world.gitsync.sync(repository).await.unwrap();
@@ -35,9 +42,8 @@ async fn a_watch_ends_with_the_final_state() {
     assert_eq!(last.as_deref(), Some("completed"));
 }
 
-#[tokio::test]
-async fn a_watch_goes_on_with_the_task_that_took_the_place() {
-    let world = World::open().await;
+async fn a_watch_goes_on_with_the_task_that_took_the_place(kind: StoreKind) {
+    let world = World::open(kind).await;
     let organisation = world.organisation("acme").await;
     let wish = CreateRepository { name: "a".to_owned(), ..CreateRepository::default() };
     let (repository, first) = world.gitsync.create_repository(organisation, wish).await.unwrap();
@@ -55,9 +61,8 @@ async fn a_watch_goes_on_with_the_task_that_took_the_place() {
     assert_eq!(last, Some(("delete".to_owned(), "completed".to_owned())));
 }
 
-#[tokio::test]
-async fn a_server_that_ends_tells_who_watches() {
-    let world = World::open().await;
+async fn a_server_that_ends_tells_who_watches(kind: StoreKind) {
+    let world = World::open(kind).await;
     let organisation = world.organisation("acme").await;
     let (repository, _) = world.mirror(organisation, "a").await;
     let task = world.gitsync.sync(repository).await.unwrap();
@@ -69,9 +74,8 @@ async fn a_server_that_ends_tells_who_watches() {
     assert_eq!(changes.message().await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn a_task_that_is_not_there_is_not_watched() {
-    let world = World::open().await;
+async fn a_task_that_is_not_there_is_not_watched(kind: StoreKind) {
+    let world = World::open(kind).await;
     let request = WatchSyncTaskRequest { task_id: "01890000-0000-7000-8000-000000000000".to_owned() };
     assert_eq!(world.client(None).await.watch_sync_task(request).await.unwrap_err().code(), Code::NotFound);
 }
@@ -79,14 +83,18 @@ async fn a_task_that_is_not_there_is_not_watched() {
 /// Watchers that go without a word make room for others: the places are bounded, and none is lost.
 #[tokio::test]
 async fn watchers_that_left_cost_nothing() {
-    let world = World::open().await;
+    let world = World::open(StoreKind::Memory).await;
     let organisation = world.organisation("acme").await;
     let (repository, _) = world.mirror(organisation, "a").await;
     let task = world.gitsync.sync(repository).await.unwrap();
     let request = WatchSyncTaskRequest { task_id: task.id.to_string() };
-    // More than there are places, one connection after the other.
-    let connections = gitsync_core::engine::MAX_WATCHERS / 500 + 1;
-    for _ in 0..connections {
+    // All places but a few are taken.
+    let mut others = Vec::new();
+    for _ in 0..MAX_WATCHERS - 2_000 {
+        others.push(world.gitsync.watch_task(task.id).await.unwrap());
+    }
+    // More than are left, one connection after the other.
+    for _ in 0..6 {
         let mut client = world.client(None).await;
         let mut watchers = Vec::new();
         for _ in 0..500 {
@@ -102,7 +110,13 @@ async fn watchers_that_left_cost_nothing() {
 async fn one_caller_does_not_take_the_places_of_others() {
     let tokens = ["a", "b"].map(|name| entry(name, "acme = \"reader\"", "")).concat();
     let authorizer = |dir: &Path| tokens_file(dir, &tokens, false);
-    let world = World::serve(authorizer, |service| service.max_watches_per_caller(2), ServerOptions::default()).await;
+    let world = World::serve(
+        StoreKind::Memory,
+        authorizer,
+        |service| service.max_watches_per_caller(2),
+        ServerOptions::default(),
+    )
+    .await;
     let organisation = world.organisation("acme").await;
     let (repository, _) = world.mirror(organisation, "a").await;
     let task = world.gitsync.sync(repository).await.unwrap();
@@ -137,10 +151,9 @@ impl Authorizer for Forgetful {
     }
 }
 
-#[tokio::test]
-async fn a_watch_ends_when_its_token_is_revoked() {
+async fn a_watch_ends_when_its_token_is_revoked(kind: StoreKind) {
     let authorizer = Forgetful::default();
-    let world = World::with(|_| Arc::new(authorizer.clone())).await;
+    let world = World::serve(kind, |_| Arc::new(authorizer.clone()), |service| service, ServerOptions::default()).await;
     let organisation = world.organisation("acme").await;
     let (repository, _) = world.mirror(organisation, "a").await;
     let task = world.gitsync.sync(repository).await.unwrap();

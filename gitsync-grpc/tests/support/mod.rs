@@ -1,17 +1,25 @@
-//! A served engine in memory, with scripted upstreams.
-#![allow(dead_code, clippy::unwrap_used, reason = "each test uses its part, and a test fails by panicking")]
+//! A served engine with scripted upstreams, on a store of each kind.
+#![allow(
+    dead_code,
+    unused_imports,
+    unused_macros,
+    clippy::unwrap_used,
+    reason = "each test uses its part, and a test fails by panicking"
+)]
 
+mod stores;
+
+use std::any::Any;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use gitsync_core::engine::CreateRepository;
-use gitsync_core::memory::{MemoryQueue, MemoryStore, ScriptedBackend};
+use gitsync_core::memory::ScriptedBackend;
 use gitsync_core::model::{OrganisationId, RepositoryId, TaskId};
-use gitsync_core::queue::QueueLimits;
 use gitsync_core::source::SourceUrl;
 use gitsync_core::testing::{FaultyStore, Offline};
-use gitsync_core::{Cancellation, GitSync, SystemClock};
+use gitsync_core::{Cancellation, GitSync, Result};
 use gitsync_grpc::Service;
 use gitsync_grpc::access::{Authorizer, OpenAccess, TokensFile, hash_token};
 use gitsync_grpc::proto::git_repository_service_client::GitRepositoryServiceClient;
@@ -22,6 +30,9 @@ use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use tonic::{Request, Status};
+
+use self::stores::Opened;
+pub(crate) use self::stores::{StoreKind, on_all_stores};
 
 pub(crate) type Client = GitRepositoryServiceClient<InterceptedService<Channel, Bearer>>;
 
@@ -46,6 +57,8 @@ pub(crate) struct World {
     pub(crate) backend: ScriptedBackend,
     pub(crate) address: SocketAddr,
     pub(crate) stop: Cancellation,
+    /// Goes last.
+    _kept: Box<dyn Any + Send + Sync>,
 }
 
 impl Drop for World {
@@ -56,37 +69,30 @@ impl Drop for World {
 
 impl World {
     /// Serves everybody.
-    pub(crate) async fn open() -> Self {
-        World::with(|_| Arc::new(OpenAccess)).await
+    pub(crate) async fn open(kind: StoreKind) -> Self {
+        World::serve(kind, |_| Arc::new(OpenAccess), |service| service, ServerOptions::default()).await
     }
 
     /// Serves those who show a token of a file with this content.
-    pub(crate) async fn guarded(tokens: &str, public_reads: bool) -> Self {
-        World::with(|dir| tokens_file(dir, tokens, public_reads)).await
+    pub(crate) async fn guarded(kind: StoreKind, tokens: &str, public_reads: bool) -> Self {
+        let authorizer = |dir: &Path| tokens_file(dir, tokens, public_reads);
+        World::serve(kind, authorizer, |service| service, ServerOptions::default()).await
     }
 
-    pub(crate) async fn with(authorizer: impl FnOnce(&Path) -> Arc<dyn Authorizer>) -> Self {
-        World::with_options(authorizer, ServerOptions::default()).await
-    }
-
-    pub(crate) async fn with_options(
-        authorizer: impl FnOnce(&Path) -> Arc<dyn Authorizer>,
-        options: ServerOptions,
-    ) -> Self {
-        World::serve(authorizer, |service| service, options).await
-    }
-
+    /// Serves whom the authorizer lets in. It may keep files in the directory of the world.
     pub(crate) async fn serve(
+        kind: StoreKind,
         authorizer: impl FnOnce(&Path) -> Arc<dyn Authorizer>,
         settle: impl FnOnce(Service) -> Service,
         options: ServerOptions,
     ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let backend = ScriptedBackend::new();
-        let store = Arc::new(FaultyStore::new(Arc::new(MemoryStore::new(Arc::new(SystemClock)))));
+        let Opened { store, queue, kept } = kind.open().await;
+        let store = Arc::new(FaultyStore::new(store));
         let gitsync = GitSync::builder()
             .store(store.clone())
-            .queue(Arc::new(MemoryQueue::new(Arc::new(SystemClock), QueueLimits::default())))
+            .queue(queue)
             .backend(Arc::new(backend.clone()))
             .transport(Arc::new(Offline))
             .repos_dir(dir.path().join("repos"))
@@ -97,7 +103,7 @@ impl World {
         let (address, stop) = (server.address(), Cancellation::new());
         let stopped = stop.clone();
         tokio::spawn(server.serve(async move { stopped.cancelled().await }));
-        World { dir, gitsync, store, backend, address, stop }
+        World { dir, gitsync, store, backend, address, stop, _kept: kept }
     }
 
     pub(crate) async fn channel(&self) -> Channel {
