@@ -81,7 +81,8 @@ impl GitSync {
     /// Creates an organisation.
     ///
     /// # Errors
-    /// [`ErrorKind::AlreadyExists`] if the slug is taken, [`ErrorKind::InvalidInput`] for a name that is too long.
+    /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists) if the slug is taken,
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a name that is too long.
     pub async fn create_organisation(&self, slug: &Slug, name: &str) -> Result<Organisation> {
         self.parts.store.create_organisation(slug, name).await
     }
@@ -104,9 +105,10 @@ impl GitSync {
     /// Creates a repository and requests its first task: a migrate if it has a source, else an initialize.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] for a bad name, a text that is too long, a contradictory wish or a storage that nobody
-    /// knows, [`ErrorKind::SourceRefused`] for a source that the policy forbids, [`ErrorKind::NotFound`] without the
-    /// organisation, [`ErrorKind::AlreadyExists`] if the name is taken, [`ErrorKind::Unavailable`] without any storage.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a bad name, a text that is too long, a contradictory wish or a
+    /// storage that nobody knows, [`SourceRefused`](crate::ErrorKind::SourceRefused) for a source that the policy forbids,
+    /// [`NotFound`](crate::ErrorKind::NotFound) without the organisation, [`AlreadyExists`](crate::ErrorKind::AlreadyExists)
+    /// if the name is taken, [`Unavailable`](crate::ErrorKind::Unavailable) without any storage.
     pub async fn create_repository(
         &self,
         organisation: OrganisationId,
@@ -150,8 +152,9 @@ impl GitSync {
     /// Changes what a user may change of a repository that is still at `version`.
     ///
     /// # Errors
-    /// [`ErrorKind::Conflict`] if somebody else changed it meanwhile, [`ErrorKind::InvalidInput`] for more than
-    /// [`rules`](crate::rules) allow: a longer text, more patterns, a shorter or longer interval.
+    /// [`Conflict`](crate::ErrorKind::Conflict) if somebody else changed it meanwhile,
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for more than [`rules`](crate::rules) allow: a longer text, more
+    /// patterns, a shorter or longer interval.
     pub async fn update_repository(
         &self,
         id: RepositoryId,
@@ -165,7 +168,7 @@ impl GitSync {
     /// cancelled. Doing it twice is doing it once.
     ///
     /// # Errors
-    /// [`ErrorKind::Conflict`] while a task of the repository runs.
+    /// [`Conflict`](crate::ErrorKind::Conflict) while a task of the repository runs.
     pub async fn archive_repository(&self, id: RepositoryId) -> Result<Repository> {
         let Archived { repository, cancelled } = self.parts.store.archive_repository(id).await?;
         if let Some(task) = cancelled
@@ -186,8 +189,9 @@ impl GitSync {
     /// when the task succeeds.
     ///
     /// # Errors
-    /// [`ErrorKind::Conflict`] without force where there is a clone, [`ErrorKind::InvalidInput`] without a source,
-    /// [`ErrorKind::SourceRefused`] if the policy forbids it.
+    /// [`Conflict`](crate::ErrorKind::Conflict) without force where there is a clone,
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) without a source, [`SourceRefused`](crate::ErrorKind::SourceRefused)
+    /// if the policy forbids it.
     pub async fn migrate(&self, id: RepositoryId, source: Option<SourceUrl>, force: bool) -> Result<SyncTask> {
         self.check_source(source.as_ref())?;
         self.request(id, TaskKind::Migrate, TaskParameters { source, force, ..TaskParameters::default() }).await
@@ -222,7 +226,7 @@ impl GitSync {
     /// Cancels a task: a waiting one ends at once, a running one within moments.
     ///
     /// # Errors
-    /// [`ErrorKind::Conflict`] for a deletion.
+    /// [`Conflict`](crate::ErrorKind::Conflict) for a deletion.
     pub async fn cancel_task(&self, id: TaskId) -> Result<SyncTask> {
         let task = self.parts.store.cancel_task(id).await?;
         // A worker hears of it from the queue, so a caller must know if that failed: calling again is safe.
