@@ -5,7 +5,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use gitsync_core::{Error, ErrorKind, Result, Timestamp};
-use gitsync_sql::{Columns, Connection, Dialect, Statement, Value};
+use gitsync_sql::{Array, Columns, Connection, Dialect, Statement, Value};
 use sqlx::postgres::{PgArguments, PgConnection, PgRow, PgValueRef};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Column, Postgres, Row, SqlSafeStr, TypeInfo, ValueRef};
@@ -69,6 +69,12 @@ fn bind(statement: Statement) -> Query<'static, Postgres, PgArguments> {
         Value::Int(value) => query.bind(value),
         Value::Text(value) => query.bind(value.map(without_nul)),
         Value::Bytes(value) => query.bind(value),
+        Value::Array(Array::Bool(values)) => query.bind(values),
+        Value::Array(Array::Int(values)) => query.bind(values),
+        Value::Array(Array::Text(values)) => {
+            query.bind(values.into_iter().map(|value| value.map(without_nul)).collect::<Vec<_>>())
+        }
+        Value::Array(Array::Bytes(values)) => query.bind(values),
     })
 }
 

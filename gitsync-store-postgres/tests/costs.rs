@@ -11,9 +11,8 @@ use gitsync_core::queue::{ClaimRequest, JobOutcome, JobQueue, NewJob, QueueLimit
 use gitsync_core::testing::ManualClock;
 use gitsync_store_postgres::PostgresStore;
 use gitsync_test_postgres::{Database, execute};
-use sqlx::PgConnection;
 
-use support::{job, leave_alone, pages_of_the_queue, until};
+use support::{job, leave_alone, pages_of_the_queue, until_counted};
 
 gitsync_test_postgres::keeper!();
 
@@ -52,8 +51,7 @@ async fn pages(count: i64, knows_the_tables: bool) -> i64 {
         }
     })
     .await;
-    const WRITTEN: &str = "SELECT n_tup_ins FROM pg_stat_user_tables WHERE relname = 'job'";
-    until(&mut connection, WRITTEN, 2 * count + 2 * CLAIMS).await;
+    until_counted(&mut connection).await;
     if knows_the_tables {
         execute(&mut connection, "VACUUM ANALYZE").await;
     }
@@ -64,7 +62,8 @@ async fn pages(count: i64, knows_the_tables: bool) -> i64 {
         }
     })
     .await;
-    counted(&mut connection).await / CLAIMS
+    until_counted(&mut connection).await;
+    pages_of_the_queue(&mut connection).await / CLAIMS
 }
 
 /// Claims what there is, ends it but at the host that is to be full, and tells how many that was.
@@ -75,13 +74,6 @@ async fn claim(store: &PostgresStore) -> usize {
     let ended: Vec<_> = ended.map(|job| (job.lease, JobOutcome::Done)).collect();
     store.finish(&ended).await.unwrap();
     claimed.len()
-}
-
-/// Waits until the deletion of the claimed jobs was counted, and returns how many pages were looked at.
-async fn counted(connection: &mut PgConnection) -> i64 {
-    const DELETED: &str = "SELECT n_tup_del FROM pg_stat_user_tables WHERE relname = 'job'";
-    until(connection, DELETED, 2 * CLAIMS).await;
-    pages_of_the_queue(connection).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

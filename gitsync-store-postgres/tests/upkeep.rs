@@ -4,28 +4,19 @@
 
 mod support;
 
-use gitsync_sql::statements::hosts;
-use gitsync_sql::{Dialect, Statement, Value};
-use gitsync_test_postgres::{Database, execute};
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use std::sync::Arc;
 
-use support::until;
+use gitsync_core::queue::{ClaimRequest, JobOutcome, JobQueue, QueueLimits};
+use gitsync_core::testing::ManualClock;
+use gitsync_test_postgres::{Database, execute};
+use sqlx::Connection;
+
+use support::{job, open, until_counted};
 
 gitsync_test_postgres::keeper!();
 
-/// How many hosts there are, and are written.
+/// How many hosts there are, of which one job each begins and ends.
 const HOSTS: i64 = 500;
-
-async fn run(connection: &mut PgConnection, statement: Statement) {
-    let query = sqlx::query(AssertSqlSafe(statement.sql.into_owned()));
-    let bound = statement.values.into_iter().fold(query, |query, value| match value {
-        Value::Bool(value) => query.bind(value),
-        Value::Int(value) => query.bind(value),
-        Value::Text(value) => query.bind(value),
-        Value::Bytes(value) => query.bind(value),
-    });
-    bound.execute(connection).await.unwrap();
-}
 
 #[tokio::test]
 async fn counts_of_hosts_leave_the_index_alone() {
@@ -33,14 +24,18 @@ async fn counts_of_hosts_leave_the_index_alone() {
     let (mut connection, mut writing) = (database.connect().await, database.connect().await);
     let hosts = format!("INSERT INTO source_host SELECT 'h' || n, 0 FROM generate_series(1, {HOSTS}) AS n");
     execute(&mut writing, &hosts).await;
-    for n in 1..=HOSTS {
-        let host = format!("h{n}").parse().unwrap();
-        run(&mut writing, hosts::begin(Dialect::Postgres, &host, 1).unwrap()).await;
-    }
-    // What it did is counted some time after it was closed.
     writing.close().await.unwrap();
-    const WRITTEN: &str = "SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'source_host'";
-    until(&mut connection, WRITTEN, HOSTS).await;
+    let store = open(&database, &ManualClock::default(), QueueLimits::default()).await;
+    let jobs: Vec<_> = (1..=HOSTS).map(|n| job(&format!("h{n}"))).collect();
+    for jobs in jobs.chunks(50) {
+        store.enqueue(jobs).await.unwrap();
+        let request = ClaimRequest { limit: 50, storages: vec!["default".parse().unwrap()] };
+        let claimed = store.claim(&request).await.unwrap();
+        let ended: Vec<_> = claimed.iter().map(|job| (job.lease, JobOutcome::Done)).collect();
+        store.finish(&ended).await.unwrap();
+    }
+    Arc::into_inner(store).unwrap().close().await;
+    until_counted(&mut connection).await;
     const INDEXED: &str = "SELECT n_tup_upd - n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'source_host'";
     let indexed: i64 = sqlx::query_scalar(INDEXED).fetch_one(&mut connection).await.unwrap();
     assert!(indexed < HOSTS / 10, "the index was written for {indexed} of {HOSTS}");

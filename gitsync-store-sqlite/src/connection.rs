@@ -41,28 +41,31 @@ impl Connection for Attached<'_> {
     }
 
     async fn fetch(&mut self, statement: Statement) -> Result<Vec<gitsync_sql::Row>> {
-        let rows = bind(statement).fetch_all(&mut *self.connection).await.map_err(classify)?;
+        let rows = bind(statement)?.fetch_all(&mut *self.connection).await.map_err(classify)?;
         read(&rows)
     }
 
     async fn execute(&mut self, statement: Statement) -> Result<u64> {
-        let done = bind(statement).execute(&mut *self.connection).await.map_err(classify)?;
+        let done = bind(statement)?.execute(&mut *self.connection).await.map_err(classify)?;
         Ok(done.rows_affected())
     }
 }
 
-fn bind(statement: Statement) -> Query<'static, Sqlite, SqliteArguments> {
+fn bind(statement: Statement) -> Result<Query<'static, Sqlite, SqliteArguments>> {
     let sql = match statement.sql {
         Cow::Borrowed(text) => text.into_sql_str(),
         // Values never enter the text: it was written by sea-query, with placeholders.
         Cow::Owned(text) => AssertSqlSafe(text).into_sql_str(),
     };
     let query = sqlx::query(sql).persistent(statement.recurs);
-    statement.values.into_iter().fold(query, |query, value| match value {
-        Value::Bool(value) => query.bind(value),
-        Value::Int(value) => query.bind(value),
-        Value::Text(value) => query.bind(value),
-        Value::Bytes(value) => query.bind(value),
+    statement.values.into_iter().try_fold(query, |query, value| match value {
+        Value::Bool(value) => Ok(query.bind(value)),
+        Value::Int(value) => Ok(query.bind(value)),
+        Value::Text(value) => Ok(query.bind(value)),
+        Value::Bytes(value) => Ok(query.bind(value)),
+        Value::Array(_) => {
+            Err(Error::new(ErrorKind::Internal, "a statement holds an array, which SQLite does not have"))
+        }
     })
 }
 

@@ -30,6 +30,7 @@ async fn plan(connection: &mut SqliteConnection, statement: &Statement) -> Strin
             Value::Int(value) => query.bind(value),
             Value::Text(value) => query.bind(value),
             Value::Bytes(value) => query.bind(value),
+            Value::Array(_) => panic!("SQLite has no arrays"),
         };
     let rows = statement.values.iter().fold(query, bind).fetch_all(connection).await.expect("a plan");
     rows.iter().map(|row| row.get::<String, _>("detail") + "\n").collect()

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use gitsync_sql::{Statement, Value};
+use gitsync_sql::{Array, Statement, Value};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
 
 /// How a statement was carried out.
@@ -21,7 +21,8 @@ pub(crate) async fn explain(connection: &mut PgConnection, statement: &Statement
     let mut transaction = connection.begin().await.expect("a transaction");
     let types: Vec<_> = statement.values.iter().map(type_name).collect();
     let types = if types.is_empty() { String::new() } else { format!("({})", types.join(", ")) };
-    let values: Vec<_> = statement.values.iter().map(literal).collect();
+    let values: Vec<_> =
+        statement.values.iter().map(|value| format!("{}::{}", literal(value), type_name(value))).collect();
     let values = if values.is_empty() { String::new() } else { format!("({})", values.join(", ")) };
     let prepare = format!("SET LOCAL plan_cache_mode = {plan_cache_mode}; PREPARE tried {types} AS {}", statement.sql);
     transaction.execute(AssertSqlSafe(prepare)).await.expect("the statement is one");
@@ -53,20 +54,38 @@ fn type_name(value: &Value) -> &'static str {
         Value::Int(_) => "bigint",
         Value::Text(_) => "text",
         Value::Bytes(_) => "bytea",
+        Value::Array(Array::Bool(_)) => "bool[]",
+        Value::Array(Array::Int(_)) => "bigint[]",
+        Value::Array(Array::Text(_)) => "text[]",
+        Value::Array(Array::Bytes(_)) => "bytea[]",
     }
 }
 
 /// Writes a value out. There are none here from elsewhere.
 fn literal(value: &Value) -> String {
     match value {
-        Value::Bool(Some(value)) => value.to_string(),
-        Value::Int(Some(value)) => value.to_string(),
-        Value::Text(Some(value)) => format!("'{value}'"),
-        Value::Bytes(Some(value)) => {
-            let mut text = String::from("'\\x");
-            value.iter().for_each(|byte| write!(text, "{byte:02x}").expect("a string takes it"));
-            text + "'"
-        }
-        _ => "NULL".into(),
+        Value::Bool(value) => written(value, bool::to_string),
+        Value::Int(value) => written(value, i64::to_string),
+        Value::Text(value) => written(value, |value| format!("'{value}'")),
+        Value::Bytes(value) => written(value, |value| hex(value)),
+        Value::Array(Array::Bool(values)) => array(values, bool::to_string),
+        Value::Array(Array::Int(values)) => array(values, i64::to_string),
+        Value::Array(Array::Text(values)) => array(values, |value| format!("'{value}'")),
+        Value::Array(Array::Bytes(values)) => array(values, |value| hex(value)),
     }
+}
+
+fn written<T>(value: &Option<T>, write: impl Fn(&T) -> String) -> String {
+    value.as_ref().map_or("NULL".into(), write)
+}
+
+fn array<T>(values: &[Option<T>], write: impl Fn(&T) -> String) -> String {
+    let values: Vec<_> = values.iter().map(|value| written(value, &write)).collect();
+    format!("ARRAY[{}]", values.join(", "))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut text = String::from("'\\x");
+    bytes.iter().for_each(|byte| write!(text, "{byte:02x}").expect("a string takes it"));
+    text + "'"
 }

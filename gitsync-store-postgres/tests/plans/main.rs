@@ -27,7 +27,7 @@ use gitsync_store_postgres::PostgresStore;
 use gitsync_test_postgres::{Database, execute};
 use sqlx::PgConnection;
 
-use support::{pages_of_the_queue, until};
+use support::{pages_of_the_queue, until_counted};
 use tables::{NOW, Size, task};
 
 gitsync_test_postgres::keeper!();
@@ -213,8 +213,7 @@ async fn check_claims(database: &Database, connection: &mut PgConnection, knows:
     }
     let milliseconds = began.elapsed().as_secs_f64() * 1e3 / CLAIMS as f64;
     store.close().await;
-    const DELETED: &str = "SELECT n_tup_del FROM pg_stat_user_tables WHERE relname = 'job'";
-    until(connection, DELETED, 10 * CLAIMS).await;
+    until_counted(connection).await;
     let pages = pages_of_the_queue(connection).await / CLAIMS;
     println!("{:45} {knows:8} {:18} {pages:7} pages {milliseconds:9.3} ms", "claim ten and end them", "");
     (pages > 6_000).then(|| format!("claim, {knows}: {pages} pages"))

@@ -53,14 +53,17 @@ pub(crate) async fn leave_alone(connection: &mut PgConnection, tables: &[&str]) 
     }
 }
 
-/// Waits until the server has counted so many: it does so some time after the connection was closed.
-pub(crate) async fn until(connection: &mut PgConnection, count: &'static str, least: i64) {
-    let counting = async {
-        while sqlx::query_scalar::<_, i64>(count).fetch_one(&mut *connection).await.expect("a count") < least {
+/// Waits until the server has counted what was done on all other connections, which were closed: it does so before they are
+/// gone.
+pub(crate) async fn until_counted(connection: &mut PgConnection) {
+    const OTHERS: &str = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    let waiting = async {
+        while sqlx::query_scalar::<_, i64>(OTHERS).fetch_one(&mut *connection).await.expect("a count") > 0 {
             tokio::task::yield_now().await;
         }
     };
-    timeout(Duration::from_secs(60), counting).await.expect("the server counts what was done");
+    timeout(Duration::from_secs(60), waiting).await.expect("connections end");
 }
 
 /// Returns how many pages of the queue's tables were looked at since the counts were reset.

@@ -18,14 +18,6 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// The most parameters that one statement may have.
-    pub const fn max_parameters(self) -> usize {
-        match self {
-            Dialect::Sqlite => 32_766,
-            Dialect::Postgres => 65_535,
-        }
-    }
-
     /// Writes a statement.
     ///
     /// # Errors

@@ -23,4 +23,4 @@ pub use dialect::Dialect;
 pub use migrations::{Migration, migrate, migrations};
 pub use row::{Columns, Row};
 pub use statement::Statement;
-pub use value::Value;
+pub use value::{Array, Value};

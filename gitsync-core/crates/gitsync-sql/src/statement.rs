@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use gitsync_core::Result;
-use sea_query::{Expr, OnConflict, Query};
+use gitsync_core::{Error, ErrorKind, Result};
+use sea_query::{Expr, Func, OnConflict, Query};
 
 use crate::{Dialect, Value};
 
@@ -64,38 +64,70 @@ pub(crate) fn last_of_each<'a, T, K: Ord + 'a>(
     items.iter().map(|item| (key(item), item)).collect::<BTreeMap<_, _>>().into_values()
 }
 
-/// Inserts many rows that have the same columns, in as few statements as the database allows parameters.
+/// Inserts many rows that have the same columns, in few statements.
 ///
-/// Statements of full size have the same text, so that the database parses it once.
+/// Statements of full size have the same text, so that the database parses it once; in Postgres all of them.
 pub(crate) fn insert_many(
     dialect: Dialect,
     table: &'static str,
     records: Vec<Record>,
     on_conflict: Option<&OnConflict>,
 ) -> Result<Vec<Statement>> {
-    let width = records.first().map_or(1, |record| record.len().max(1));
-    let height = (dialect.max_parameters() / width).clamp(1, MAX_ROWS);
+    let height = match dialect {
+        Dialect::Sqlite => MAX_ROWS,
+        Dialect::Postgres => MAX_ARRAY,
+    };
     let mut statements = Vec::with_capacity(records.len().div_ceil(height));
     let mut records = records.into_iter().peekable();
     while records.peek().is_some() {
-        let mut statement = insertion(table, records.by_ref().take(height).collect());
+        let some: Vec<_> = records.by_ref().take(height).collect();
+        let is_full = some.len() == height;
+        let mut statement = match dialect {
+            Dialect::Sqlite => insertion(table, some),
+            Dialect::Postgres => insertion_of_arrays(table, some)?,
+        };
         if let Some(on_conflict) = on_conflict {
             statement.on_conflict(on_conflict.clone());
         }
         let mut statement = dialect.render(&statement)?;
         // Larger ones of odd sizes would only fill the memory of the database.
-        let is_full = statement.values.len() == height * width;
         statement.recurs = is_full || statement.values.len() <= MAX_KEPT_PARAMETERS;
         statements.push(statement);
     }
     Ok(statements)
 }
 
-/// The most rows of one statement: from here on larger ones gain nothing.
+/// The most rows of one statement in SQLite: from here on larger ones gain nothing. With the columns of the widest table they
+/// have fewer parameters than its 32,766.
 const MAX_ROWS: usize = 500;
+
+/// The most rows of one statement in Postgres.
+const MAX_ARRAY: usize = 5_000;
 
 /// The most parameters of a statement that is kept prepared though it is not of full size.
 const MAX_KEPT_PARAMETERS: usize = 500;
+
+/// Inserts rows whose columns come as one array each: the text is the same for any number of them, and the parameters are few.
+fn insertion_of_arrays(table: &'static str, records: Vec<Record>) -> Result<sea_query::InsertStatement> {
+    let mut columns: Vec<(&'static str, Vec<Value>)> = Vec::new();
+    for record in records {
+        if columns.is_empty() {
+            columns.extend(record.iter().map(|(name, _)| (*name, Vec::new())));
+        }
+        for ((_, column), (_, value)) in columns.iter_mut().zip(record) {
+            column.push(value);
+        }
+    }
+    let (mut statement, mut rows) = (Query::insert(), Query::select());
+    statement.into_table(table).columns(columns.iter().map(|(name, _)| *name));
+    for (_, values) in columns {
+        rows.expr(Func::cust("unnest").arg(Expr::from(Value::array(values)?)));
+    }
+    statement.select_from(rows).map_err(|error| {
+        Error::new(ErrorKind::Internal, format!("rows do not have the columns of their table: {error}"))
+    })?;
+    Ok(statement)
+}
 
 fn insertion(table: &'static str, records: Vec<Record>) -> sea_query::InsertStatement {
     let mut statement = Query::insert();
@@ -161,6 +193,21 @@ mod tests {
         assert_eq!(statements[0].sql, statements[1].sql);
         assert!(statements.iter().all(|statement| statement.recurs));
         assert!(insert_many(Dialect::Sqlite, "t", Vec::new(), None).unwrap().is_empty());
+    }
+
+    #[test]
+    fn postgres_takes_each_column_as_one_array() {
+        let row = |n: i64| vec![("a", Value::from(n)), ("b", Value::Text((n > 0).then(|| "x".to_owned())))];
+        let statements = insert_many(Dialect::Postgres, "t", (0..2).map(row).collect(), None).unwrap();
+        let [statement] = statements.as_slice() else { panic!("{statements:?}") };
+        assert_eq!(statement.sql, r#"INSERT INTO "t" ("a", "b") SELECT unnest($1), unnest($2)"#);
+        let arrays = [
+            Value::array([0_i64.into(), 1_i64.into()]).unwrap(),
+            Value::array([Value::Text(None), "x".into()]).unwrap(),
+        ];
+        assert_eq!(statement.values, arrays);
+        let many = insert_many(Dialect::Postgres, "t", (0..MAX_ARRAY as i64 + 1).map(row).collect(), None).unwrap();
+        assert!(many.len() == 2 && many.iter().all(|many| many.sql == statement.sql && many.recurs));
     }
 
     #[test]

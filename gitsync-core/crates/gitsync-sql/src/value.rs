@@ -15,6 +15,21 @@ pub enum Value {
     Text(Option<String>),
     /// Object ids, task ids, reference names and digests.
     Bytes(Option<Vec<u8>>),
+    /// Many values in the place of one. Only Postgres has them, and only its statements hold them.
+    Array(Array),
+}
+
+/// Many values of one type, each of which may be missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Array {
+    /// See [`Value::Bool`].
+    Bool(Vec<Option<bool>>),
+    /// See [`Value::Int`].
+    Int(Vec<Option<i64>>),
+    /// See [`Value::Text`].
+    Text(Vec<Option<String>>),
+    /// See [`Value::Bytes`].
+    Bytes(Vec<Option<Vec<u8>>>),
 }
 
 impl Value {
@@ -25,8 +40,41 @@ impl Value {
             Value::Int(value) => value.is_none(),
             Value::Text(value) => value.is_none(),
             Value::Bytes(value) => value.is_none(),
+            Value::Array(_) => false,
         }
     }
+
+    /// Makes one value of many. They have the type of the first.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] if there is none, or one of another type.
+    pub(crate) fn array(values: impl IntoIterator<Item = Value>) -> Result<Value> {
+        let mut values = values.into_iter().peekable();
+        /// Takes the values of one type out of all.
+        macro_rules! of {
+            ($variant:ident) => {
+                Array::$variant(
+                    values
+                        .map(|value| match value {
+                            Value::$variant(value) => Ok(value),
+                            other => Err(foreign(format!("{other:?}"))),
+                        })
+                        .collect::<Result<_>>()?,
+                )
+            };
+        }
+        Ok(Value::Array(match values.peek() {
+            Some(Value::Bool(_)) => of!(Bool),
+            Some(Value::Int(_)) => of!(Int),
+            Some(Value::Text(_)) => of!(Text),
+            Some(Value::Bytes(_)) => of!(Bytes),
+            other => return Err(foreign(format!("{other:?}"))),
+        }))
+    }
+}
+
+fn foreign(value: String) -> Error {
+    Error::new(ErrorKind::Internal, "a statement holds a value of a type that no store knows").with("value", value)
 }
 
 /// Defines how a type of the domain becomes a value, alone and as an option.
@@ -72,6 +120,26 @@ impl From<Value> for sea_query::Value {
             Value::Int(value) => sea_query::Value::BigInt(value),
             Value::Text(value) => sea_query::Value::String(value),
             Value::Bytes(value) => sea_query::Value::Bytes(value),
+            Value::Array(array) => array.into(),
+        }
+    }
+}
+
+impl From<Array> for sea_query::Value {
+    fn from(array: Array) -> Self {
+        use sea_query::ArrayType;
+        fn of<T>(
+            kind: ArrayType,
+            values: Vec<Option<T>>,
+            value: fn(Option<T>) -> sea_query::Value,
+        ) -> sea_query::Value {
+            sea_query::Value::Array(kind, Some(Box::new(values.into_iter().map(value).collect())))
+        }
+        match array {
+            Array::Bool(values) => of(ArrayType::Bool, values, sea_query::Value::Bool),
+            Array::Int(values) => of(ArrayType::BigInt, values, sea_query::Value::BigInt),
+            Array::Text(values) => of(ArrayType::String, values, sea_query::Value::String),
+            Array::Bytes(values) => of(ArrayType::Bytes, values, sea_query::Value::Bytes),
         }
     }
 }
@@ -89,8 +157,10 @@ impl TryFrom<sea_query::Value> for Value {
             sea_query::Value::Int(value) => Ok(Value::from(value)),
             sea_query::Value::String(value) => Ok(Value::Text(value)),
             sea_query::Value::Bytes(value) => Ok(Value::Bytes(value)),
-            other => Err(Error::new(ErrorKind::Internal, "a statement holds a value of a type that no store knows")
-                .with("value", format!("{other:?}"))),
+            sea_query::Value::Array(_, Some(values)) => {
+                Value::array(values.into_iter().map(Value::try_from).collect::<Result<Vec<_>>>()?)
+            }
+            other => Err(foreign(format!("{other:?}"))),
         }
     }
 }
@@ -110,11 +180,23 @@ mod tests {
             Value::Int(None),
             Value::Text(None),
             Value::Bytes(None),
+            Value::array([Value::from("a"), Value::Text(None)]).unwrap(),
+            Value::array([Value::Bytes(None), Value::from(vec![7_u8])]).unwrap(),
         ];
         for value in values {
             assert_eq!(Value::try_from(sea_query::Value::from(value.clone())).unwrap(), value);
         }
         assert_eq!(Value::try_from(sea_query::Value::BigUnsigned(Some(7))).unwrap(), Value::from(7_i64));
         assert_eq!(Value::try_from(sea_query::Value::Float(None)).unwrap_err().kind(), ErrorKind::Internal);
+    }
+
+    #[test]
+    fn an_array_has_values_of_one_type() {
+        assert_eq!(
+            Value::array([1_i64.into(), Value::Int(None)]).unwrap(),
+            Value::Array(Array::Int(vec![Some(1), None]))
+        );
+        assert_eq!(Value::array([1_i64.into(), "a".into()]).unwrap_err().kind(), ErrorKind::Internal);
+        assert_eq!(Value::array([]).unwrap_err().kind(), ErrorKind::Internal);
     }
 }

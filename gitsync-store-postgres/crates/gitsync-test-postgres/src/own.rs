@@ -9,6 +9,7 @@ use crate::place::{Durability, Place};
 pub struct OwnServer {
     place: Place,
     directory: TempDir,
+    durability: Durability,
 }
 
 impl OwnServer {
@@ -17,12 +18,25 @@ impl OwnServer {
     /// # Panics
     /// If Postgres is not installed.
     pub fn start() -> Self {
+        OwnServer::start_with(Durability::Committed)
+    }
+
+    /// Starts a server with nothing in it that waits for the disk, as one does that is left as it was installed: for
+    /// measurements.
+    ///
+    /// # Panics
+    /// If Postgres is not installed.
+    pub fn start_durable() -> Self {
+        OwnServer::start_with(Durability::Power)
+    }
+
+    fn start_with(durability: Durability) -> Self {
         // Another user has to reach it, and the path of a socket has to be short.
         let directory = tempfile::Builder::new().prefix("gitsync-pg-").tempdir_in("/tmp").expect("a directory");
         let place = Place::at(directory.path().to_owned());
         place.initialize();
-        place.start(Durability::Committed);
-        OwnServer { place, directory }
+        place.start(durability);
+        OwnServer { place, directory, durability }
     }
 
     /// Returns the address of its only database.
@@ -37,7 +51,7 @@ impl OwnServer {
 
     /// Starts it again.
     pub fn start_again(&self) {
-        self.place.start(Durability::Committed);
+        self.place.start(self.durability);
     }
 
     /// Returns where its files are, for a person to look at.

@@ -19,6 +19,8 @@ pub(crate) enum Durability {
     None,
     /// What was committed survives an end without a warning.
     Committed,
+    /// What was committed survives a loss of power, as with a server that is left as it was installed.
+    Power,
 }
 
 /// The directory of a server, and who it belongs to.
@@ -85,16 +87,15 @@ impl Place {
 
     /// Starts the server on its files and returns once it takes connections.
     pub(crate) fn start(&self, durability: Durability) {
-        let commits = match durability {
-            Durability::None => "off",
-            Durability::Committed => "on",
-        };
         // The machine itself does not fail during a test.
-        let options = format!(
-            "-k {} -c listen_addresses='' -c fsync=off -c full_page_writes=off -c synchronous_commit={commits} \
-             -c max_connections=300 -c shared_buffers=64MB -c max_wal_size=256MB -c wal_level=minimal -c max_wal_senders=0",
-            self.directory.display()
-        );
+        let fast = "-c fsync=off -c full_page_writes=off -c max_connections=300 -c shared_buffers=64MB \
+                    -c max_wal_size=256MB -c wal_level=minimal -c max_wal_senders=0";
+        let settings = match durability {
+            Durability::None => format!("{fast} -c synchronous_commit=off"),
+            Durability::Committed => fast.to_owned(),
+            Durability::Power => String::new(),
+        };
+        let options = format!("-k {} -c listen_addresses='' {settings}", self.directory.display());
         let (data, log) = (self.data_text(), self.data().join("server.log").display().to_string());
         let arguments = ["start", "-w", "-t", "60", "-D", &data, "-l", &log, "-o", &options];
         assert!(self.run(&Programs::find().pg_ctl, &arguments), "Postgres does not start; see {log}");

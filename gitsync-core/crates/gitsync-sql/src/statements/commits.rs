@@ -27,7 +27,7 @@ pub fn upsert(dialect: Dialect, repository: RepositoryId, fence: i64, commits: &
 
 /// Marks commits as reached by no branch or tag.
 pub fn orphan(dialect: Dialect, repository: RepositoryId, ids: &[ObjectId], now: Timestamp) -> Result<Statement> {
-    let these = is_in(ID, ids.iter().copied());
+    let these = is_in(dialect, ID, ids.iter().copied())?;
     statement::update(dialect, TABLE, orphaned(now), [of(REPOSITORY, repository), these, still_reached()])
 }
 

@@ -53,7 +53,7 @@ pub fn lease(dialect: Dialect, ids: &[TaskId], limits: &QueueLimits, now: Timest
         .value(LEASED_UNTIL, Value::from(now.after(limits.lease)))
         .value(DEADLINE_AT, Value::from(now.after(limits.deadline)))
         .value(ABANDONED_AT, Value::Int(None))
-        .and_where(is_in(ID, ids.iter().copied()))
+        .and_where(is_in(dialect, ID, ids.iter().copied())?)
         .and_where(still_waiting());
     update.returning(Query::returning().columns([ID, STORAGE, HOST, ATTEMPT, EPOCH, COUNTED]));
     dialect.render(&update)
@@ -62,23 +62,23 @@ pub fn lease(dialect: Dialect, ids: &[TaskId], limits: &QueueLimits, now: Timest
 /// Finds jobs by their ids and keeps them from others until the transaction ends.
 pub fn lock(dialect: Dialect, ids: &[TaskId]) -> Result<Statement> {
     // All lock in this order, so that two who lock some of the same do not wait for each other.
-    dialect.render(of_ids(ids).order_by(ID, Order::Asc).lock(LockType::Update))
+    dialect.render(of_ids(dialect, ids)?.order_by(ID, Order::Asc).lock(LockType::Update))
 }
 
 /// Finds jobs by their ids.
 pub fn by_ids(dialect: Dialect, ids: &[TaskId]) -> Result<Statement> {
-    dialect.render(&of_ids(ids))
+    dialect.render(&of_ids(dialect, ids)?)
 }
 
-fn of_ids(ids: &[TaskId]) -> sea_query::SelectStatement {
+fn of_ids(dialect: Dialect, ids: &[TaskId]) -> Result<sea_query::SelectStatement> {
     let mut select = select(TABLE, ALL);
-    select.and_where(is_in(ID, ids.iter().copied()));
-    select
+    select.and_where(is_in(dialect, ID, ids.iter().copied())?);
+    Ok(select)
 }
 
 /// Extends leases.
 pub fn extend(dialect: Dialect, ids: &[TaskId], until: Timestamp) -> Result<Statement> {
-    statement::update(dialect, TABLE, vec![(LEASED_UNTIL, until.into())], [is_in(ID, ids.iter().copied())])
+    statement::update(dialect, TABLE, vec![(LEASED_UNTIL, until.into())], [is_in(dialect, ID, ids.iter().copied())?])
 }
 
 /// Ends a lease; the job waits again, until another moment if there is one.
@@ -91,18 +91,18 @@ pub fn give_back(dialect: Dialect, id: TaskId, attempt: u32, run_at: Option<Time
 
 /// Deletes jobs.
 pub fn delete(dialect: Dialect, ids: &[TaskId]) -> Result<Statement> {
-    statement::delete(dialect, TABLE, [is_in(ID, ids.iter().copied())])
+    statement::delete(dialect, TABLE, [is_in(dialect, ID, ids.iter().copied())?])
 }
 
 /// Deletes those jobs that nobody has begun to work on.
 pub fn delete_untouched(dialect: Dialect, ids: &[TaskId]) -> Result<Statement> {
-    let untouched = [is_in(ID, ids.iter().copied()), still_waiting(), Expr::col(ABANDONED_AT).is_null()];
+    let untouched = [is_in(dialect, ID, ids.iter().copied())?, still_waiting(), Expr::col(ABANDONED_AT).is_null()];
     statement::delete(dialect, TABLE, untouched)
 }
 
 /// Marks jobs as to be ended by whoever has them, or has them next.
 pub fn request_cancel(dialect: Dialect, ids: &[TaskId]) -> Result<Statement> {
-    statement::update(dialect, TABLE, vec![(CANCEL_REQUESTED, true.into())], [is_in(ID, ids.iter().copied())])
+    statement::update(dialect, TABLE, vec![(CANCEL_REQUESTED, true.into())], [is_in(dialect, ID, ids.iter().copied())?])
 }
 
 /// The names of the columns that [`stats`] and [`next_moment`] answer with.

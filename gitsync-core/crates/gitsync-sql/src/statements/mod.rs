@@ -12,10 +12,12 @@ pub mod repositories;
 pub mod storages;
 pub mod tasks;
 
+use gitsync_core::Result;
 use gitsync_core::model::RepositoryId;
+use sea_query::extension::postgres::PgFunc;
 use sea_query::{Expr, ExprTrait, Query, SelectStatement};
 
-use crate::Value;
+use crate::{Dialect, Value};
 
 /// Selects columns of a table.
 fn select(table: &'static str, columns: &[&'static str]) -> SelectStatement {
@@ -30,8 +32,14 @@ fn is(column: &'static str, value: impl Into<Value>) -> Expr {
 }
 
 /// Holds if a column has one of some values.
-fn is_in<V: Into<Value>>(column: &'static str, values: impl IntoIterator<Item = V>) -> Expr {
-    Expr::col(column).is_in(values.into_iter().map(|value| Expr::from(value.into())))
+///
+/// Postgres gets them as one array: the text is the same for any number of them, and so is the plan, which looks them up.
+fn is_in<V: Into<Value>>(dialect: Dialect, column: &'static str, values: impl IntoIterator<Item = V>) -> Result<Expr> {
+    let mut values = values.into_iter().map(Into::into).peekable();
+    Ok(match dialect {
+        Dialect::Postgres if values.peek().is_some() => Expr::col(column).eq(PgFunc::any(Value::array(values)?)),
+        Dialect::Postgres | Dialect::Sqlite => Expr::col(column).is_in(values.map(Expr::from)),
+    })
 }
 
 /// Compares several columns with as many values at once, in the order of an index.
@@ -49,7 +57,10 @@ fn limit(limit: usize) -> u64 {
     u64::try_from(limit).unwrap_or(u64::MAX)
 }
 
-/// Splits what goes into `IN (..)`: lists of one length have one text, which the database parses once.
-pub(crate) fn chunks<T>(items: &[T]) -> impl Iterator<Item = &[T]> {
-    items.chunks(500)
+/// Splits what goes into [`is_in`]. In SQLite lists of one length have one text, which the database parses once.
+pub(crate) fn chunks<T>(dialect: Dialect, items: &[T]) -> impl Iterator<Item = &[T]> {
+    items.chunks(match dialect {
+        Dialect::Sqlite => 500,
+        Dialect::Postgres => 5_000,
+    })
 }

@@ -51,7 +51,7 @@ pub fn by_id(dialect: Dialect, id: RepositoryId) -> Result<Statement> {
 
 /// Finds repositories by their ids, also those that are being deleted.
 pub fn by_ids(dialect: Dialect, ids: &[RepositoryId]) -> Result<Statement> {
-    dialect.render(select(TABLE, ALL).and_where(is_in(ID, ids.iter().map(|id| id.0))))
+    dialect.render(select(TABLE, ALL).and_where(is_in(dialect, ID, ids.iter().map(|id| id.0))?))
 }
 
 /// Finds a repository by its id and keeps it from others until the transaction ends.
@@ -70,7 +70,9 @@ pub fn by_name(dialect: Dialect, organisation: OrganisationId, name: &Repository
 pub fn list(dialect: Dialect, filter: &RepositoryFilter, after: Option<i64>, limit: u64) -> Result<Statement> {
     let mut select = select(TABLE, ALL);
     select.and_where(alive());
-    select.and_where_option(filter.organisations.as_deref().map(of_any));
+    if let Some(organisations) = filter.organisations.as_deref() {
+        select.and_where(of_any(dialect, organisations)?);
+    }
     select.and_where_option(filter.status.map(|status| is(STATUS, status.as_str())));
     select.and_where_option(filter.is_public.map(|is_public| is(IS_PUBLIC, is_public)));
     select.and_where_option(after.map(|after| Expr::col(ID).gt(after)));
@@ -80,11 +82,11 @@ pub fn list(dialect: Dialect, filter: &RepositoryFilter, after: Option<i64>, lim
 /// Holds for the repositories of some organisations.
 ///
 /// One alone is compared with, not looked for in a list: then the index by organisation has the order of the list, too.
-fn of_any(organisations: &[OrganisationId]) -> Expr {
-    match organisations {
+fn of_any(dialect: Dialect, organisations: &[OrganisationId]) -> Result<Expr> {
+    Ok(match organisations {
         [organisation] => is(ORGANISATION, organisation.0),
-        organisations => is_in(ORGANISATION, organisations.iter().map(|organisation| organisation.0)),
-    }
+        organisations => is_in(dialect, ORGANISATION, organisations.iter().map(|organisation| organisation.0))?,
+    })
 }
 
 /// Lists repositories that are due, earliest first. Those that another scan is at are passed over.

@@ -41,7 +41,7 @@ pub fn set_progress(dialect: Dialect, id: TaskId, progress: &Progress) -> Result
 /// Writes that the jobs of tasks are in the queue.
 pub fn set_enqueued(dialect: Dialect, ids: &[TaskId], now: Timestamp) -> Result<Statement> {
     let enqueued = vec![(ENQUEUED_AT, now.into())];
-    statement::update(dialect, TABLE, enqueued, [is_in(ID, ids.iter().copied()), to_enqueue()])
+    statement::update(dialect, TABLE, enqueued, [is_in(dialect, ID, ids.iter().copied())?, to_enqueue()])
 }
 
 /// Finds a task by its id.
@@ -51,17 +51,17 @@ pub fn by_id(dialect: Dialect, id: TaskId) -> Result<Statement> {
 
 /// Finds tasks by their ids.
 pub fn by_ids(dialect: Dialect, ids: &[TaskId]) -> Result<Statement> {
-    dialect.render(select(TABLE, ALL).and_where(is_in(ID, ids.iter().copied())))
+    dialect.render(select(TABLE, ALL).and_where(is_in(dialect, ID, ids.iter().copied())?))
 }
 
 /// Finds the unfinished tasks of repositories: of each one that waits and one that runs at most.
 pub fn unfinished(dialect: Dialect, repositories: &[RepositoryId]) -> Result<Statement> {
-    let of_repositories = || is_in(REPOSITORY, repositories.iter().map(|id| id.0));
+    let of_repositories = is_in(dialect, REPOSITORY, repositories.iter().map(|id| id.0))?;
     // Two queries, because each has its own partial index.
     let mut pending = select(TABLE, ALL);
-    pending.and_where(in_status(TaskStatus::Pending)).and_where(of_repositories());
+    pending.and_where(in_status(TaskStatus::Pending)).and_where(of_repositories.clone());
     let mut running = select(TABLE, ALL);
-    running.and_where(in_status(TaskStatus::Running)).and_where(of_repositories());
+    running.and_where(in_status(TaskStatus::Running)).and_where(of_repositories);
     dialect.render(pending.union(sea_query::UnionType::All, running))
 }
 

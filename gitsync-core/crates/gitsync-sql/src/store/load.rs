@@ -53,7 +53,7 @@ pub async fn tasks(connection: &mut dyn Connection, ids: &[TaskId]) -> Result<Ve
     check_batch(ids.len())?;
     let unique: Vec<_> = ids.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
     let mut found = Vec::with_capacity(unique.len());
-    for ids in chunks(&unique) {
+    for ids in chunks(connection.dialect(), &unique) {
         let statement = tasks::by_ids(connection.dialect(), ids)?;
         found.extend(read_all(connection.fetch(statement).await?, rows::task::read)?);
     }

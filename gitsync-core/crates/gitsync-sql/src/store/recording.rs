@@ -53,7 +53,7 @@ pub async fn orphan_commits(connection: &mut dyn Connection, work: Work, ids: &[
     check_batch(ids.len())?;
     let now = connection.now().await?;
     authorize(connection, work).await?;
-    for ids in chunks(ids) {
+    for ids in chunks(connection.dialect(), ids) {
         let update = commits::orphan(connection.dialect(), work.repository, ids, now)?;
         connection.execute(update).await?;
     }

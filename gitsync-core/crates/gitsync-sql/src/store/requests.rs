@@ -58,7 +58,7 @@ async fn unfinished_of_all(
 ) -> Result<HashMap<RepositoryId, UnfinishedTasks>> {
     let ids: Vec<_> = repositories.iter().map(|repository| repository.id).collect();
     let mut found: HashMap<_, UnfinishedTasks> = HashMap::new();
-    for ids in chunks(&ids) {
+    for ids in chunks(connection.dialect(), &ids) {
         let statement = tasks::unfinished(connection.dialect(), ids)?;
         for task in read_all(connection.fetch(statement).await?, rows::task::read)? {
             found.entry(task.repository).or_default().add(task);
@@ -98,7 +98,8 @@ pub async fn mark_enqueued(connection: &mut dyn Connection, jobs: &[NewJob]) -> 
     check_batch(jobs.len())?;
     let dialect = connection.dialect();
     let now = connection.now().await?;
-    for jobs in chunks(jobs) {
+    // Few at a time, because each is looked for among them.
+    for jobs in jobs.chunks(500) {
         let ids: Vec<TaskId> = jobs.iter().map(|job| job.id).collect();
         let statement = tasks::by_ids(dialect, &ids)?;
         let found = read_all(connection.fetch(statement).await?, rows::task::read)?;
@@ -123,7 +124,7 @@ async fn repositories_of(
     ids.sort_unstable();
     ids.dedup();
     let mut found = HashMap::with_capacity(ids.len());
-    for ids in chunks(&ids) {
+    for ids in chunks(connection.dialect(), &ids) {
         let statement = repositories::by_ids(connection.dialect(), ids)?;
         for repository in read_all(connection.fetch(statement).await?, rows::repository::read)? {
             found.insert(repository.id, repository);
