@@ -43,13 +43,13 @@ impl Tables {
         now: Timestamp,
     ) -> Result<(Repository, SyncTask)> {
         self.organisation(new.organisation)?;
+        let id = RepositoryId(next_id(self.last_repository)?);
+        let (repository, task) = rules::create(new, id, now)?;
         if self.find_by_name(new.organisation, &new.name).is_some() {
             return Err(Error::new(ErrorKind::AlreadyExists, "the organisation has a repository of that name")
                 .with("name", &new.name));
         }
         self.check_new_task(new.task)?;
-        let id = RepositoryId(next_id(self.last_repository)?);
-        let (repository, task) = rules::create(new, id, now)?;
         self.last_repository = id.0;
         self.tasks.insert(task.id, task.clone());
         self.repositories.insert(id, RepositoryRow::new(repository.clone()));

@@ -59,6 +59,8 @@ pub async fn an_impossible_repository_is_refused(h: StoreHarness) {
     assert_eq!(refusal(h.store.task(mirror.task).await), ErrorKind::NotFound);
     assert_eq!((repositories(&h).await, h.outbox().await), (vec![], vec![]));
     h.store.create_repository(&mirror).await.expect("name and task are free");
+    let refused = h.store.create_repository(&sourceless).await;
+    assert_eq!(refusal(refused), ErrorKind::InvalidInput, "another name would not help");
 }
 
 /// A task's id is never another one's; asking again with the id of one's own request is no clash.
