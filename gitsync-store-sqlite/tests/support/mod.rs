@@ -46,10 +46,3 @@ pub(crate) fn job(host: &str) -> NewJob {
         epoch: 0,
     }
 }
-
-/// The seeds of random runs: these, or those of `GITSYNC_SEEDS=from..to`.
-pub(crate) fn seeds(usual: std::ops::Range<u64>) -> std::ops::Range<u64> {
-    let Ok(text) = std::env::var("GITSYNC_SEEDS") else { return usual };
-    let (from, to) = text.split_once("..").expect("GITSYNC_SEEDS is from..to");
-    from.parse().expect("a number")..to.parse().expect("a number")
-}

@@ -1,0 +1,200 @@
+//! What calls carry: small sets of ids and names, so that calls meet.
+
+use std::time::Duration;
+
+use gitsync_core::model::{
+    Commit, ObjectId, Progress, RecordedRef, RefName, Signature, StoredError, TaskKind, TaskParameters,
+};
+use gitsync_core::plan::{Movement, MovementKind, RefPattern};
+use gitsync_core::queue::JobOutcome;
+use gitsync_core::rules::{Completion, Outcome};
+use gitsync_core::store::{Recording, RepositoryPatch};
+use gitsync_core::{ErrorKind, Timestamp};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+/// A repository to create.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wish {
+    pub(crate) is_upper: bool,
+    pub(crate) source: Option<u8>,
+    pub(crate) is_mirror: bool,
+    pub(crate) is_public: bool,
+    pub(crate) storage: u8,
+}
+
+/// How an attempt ends, for the store and for the queue.
+#[derive(Clone, Debug)]
+pub(crate) enum End {
+    Completed(Option<Box<Completion>>),
+    Failed(StoredError),
+    Cancelled,
+    Retry { error: StoredError, seconds: u64, is_spent: bool, blocked: Option<u64> },
+    Released,
+}
+
+impl End {
+    pub(crate) fn of_task(&self, now: Timestamp) -> Outcome {
+        match self {
+            End::Completed(books) => Outcome::Completed(books.clone()),
+            End::Failed(error) => Outcome::Failed(error.clone()),
+            End::Cancelled => Outcome::Cancelled,
+            End::Retry { error, seconds, is_spent, .. } => {
+                Outcome::Retry { error: error.clone(), at: later(now, *seconds), spent: *is_spent }
+            }
+            End::Released => Outcome::Released,
+        }
+    }
+
+    pub(crate) fn of_job(&self, now: Timestamp) -> JobOutcome {
+        match self {
+            End::Completed(_) | End::Failed(_) | End::Cancelled => JobOutcome::Done,
+            End::Retry { seconds, is_spent, blocked, .. } => JobOutcome::Retry {
+                at: later(now, *seconds),
+                spent: *is_spent,
+                block_host_until: blocked.map(|seconds| later(now, seconds)),
+            },
+            End::Released => JobOutcome::Released,
+        }
+    }
+}
+
+pub(crate) fn later(now: Timestamp, seconds: u64) -> Timestamp {
+    now.after(Duration::from_secs(seconds))
+}
+
+pub(crate) fn wish() -> impl Strategy<Value = Wish> {
+    let is_odd = prop::bool::weighted(0.05);
+    (any::<bool>(), option::weighted(0.7, 0..3_u8), any::<bool>(), is_odd, any::<bool>(), 0..2_u8).prop_map(
+        |(is_upper, source, is_mirror, is_odd, is_public, storage)| {
+            // A mirror without a source is refused.
+            let is_mirror = is_mirror && (source.is_some() || is_odd);
+            Wish { is_upper, source, is_mirror, is_public, storage }
+        },
+    )
+}
+
+/// Deletions are rare, else there is soon nothing left.
+pub(crate) fn kind() -> impl Strategy<Value = TaskKind> {
+    let all = select(TaskKind::ALL.to_vec());
+    prop_oneof![3 => Just(TaskKind::Sync), 3 => all].prop_flat_map(|kind| match kind {
+        TaskKind::Delete => prop_oneof![Just(TaskKind::Delete), Just(TaskKind::Sync)].boxed(),
+        kind => Just(kind).boxed(),
+    })
+}
+
+pub(crate) fn parameters() -> impl Strategy<Value = TaskParameters> {
+    (prop::bool::weighted(0.25), any::<bool>(), any::<bool>()).prop_map(|(has_source, force, accept_shrink)| {
+        let source = has_source.then(|| "https://other.example/r".parse().expect("a source"));
+        TaskParameters { source, force, accept_shrink }
+    })
+}
+
+pub(crate) fn patch() -> impl Strategy<Value = RepositoryPatch> {
+    let interval = option::of(option::of(Just(Duration::from_secs(90))));
+    (any::<bool>(), option::of(any::<bool>()), interval, any::<bool>()).prop_map(
+        |(is_described, is_public, sync_interval, excludes)| {
+            let patterns = || ["refs/pull/*", "refs/x"].map(|text| RefPattern::new(text).expect("a pattern"));
+            RepositoryPatch {
+                description: is_described.then(|| "other".to_owned()),
+                owner: None,
+                is_public,
+                sync_interval,
+                exclude_refs: excludes.then(|| patterns().to_vec()),
+            }
+        },
+    )
+}
+
+pub(crate) fn progress() -> impl Strategy<Value = Progress> {
+    (0..9_u64).prop_map(|objects| Progress { phase: "fetching".into(), objects, bytes: 1, commits: 2 })
+}
+
+pub(crate) fn object_id() -> impl Strategy<Value = ObjectId> {
+    (0..20_u8).prop_map(id)
+}
+
+fn id(number: u8) -> ObjectId {
+    ObjectId::Sha1([number; 20])
+}
+
+/// All of a commit follows from its id: it never changes. No two have the same second.
+pub(crate) fn commit() -> impl Strategy<Value = Commit> {
+    (0..20_u8).prop_map(|number| {
+        let seconds = i64::from(number) - 10;
+        let who = Signature { name: "n".into(), email: format!("e{}", seconds % 3), seconds, offset_minutes: -90 };
+        Commit {
+            id: id(number),
+            parents: (0..number % 3).map(|place| id((7 * number + place) % 20)).collect(),
+            author: who.clone(),
+            committer: who,
+            message: "m\u{1f600}".into(),
+            message_cut: false,
+        }
+    })
+}
+
+fn ref_name() -> impl Strategy<Value = RefName> {
+    (any::<bool>(), prop::bool::weighted(0.3), 0..6_u8).prop_map(|(is_branch, is_long, number)| {
+        let kind = if is_branch { "heads" } else { "tags" };
+        let long = if is_long { "x".repeat(1_500) } else { String::new() };
+        RefName::new(format!("refs/{kind}/{long}{number}")).expect("a name")
+    })
+}
+
+fn recording() -> impl Strategy<Value = Recording> {
+    let changed = (ref_name(), object_id(), option::of(object_id()));
+    let changed = changed.prop_map(|(name, id, commit)| RecordedRef { name, id, commit });
+    let movement = (ref_name(), object_id(), option::of(object_id()), select(MovementKind::ALL.to_vec()));
+    let movement = movement.prop_map(|(name, old, new, kind)| Movement { name, old: Some(old), new, kind });
+    let lists = (vec(changed, 0..4), vec(ref_name(), 0..2), vec(movement, 0..3));
+    (lists, prop::bool::weighted(0.2), any::<bool>(), prop::bool::weighted(0.3)).prop_map(
+        |((changed, removed, movements), is_clone, has_baseline, full)| Recording {
+            changed,
+            removed,
+            movements,
+            cloned_refs: is_clone.then_some(9),
+            baseline_digest: has_baseline.then_some([1; 32]),
+            policy_digest: Some([2; 32]),
+            full,
+        },
+    )
+}
+
+pub(crate) fn end() -> impl Strategy<Value = End> {
+    let kinds = select(vec![ErrorKind::Timeout, ErrorKind::UpstreamShrank, ErrorKind::Corrupt]);
+    let error = kinds.prop_map(|kind| StoredError { kind, message: "why".into() }).boxed();
+    let retry = (error.clone(), 0..90_u64, any::<bool>(), option::of(0..60_u64));
+    prop_oneof![
+        4 => completion().prop_map(|books| End::Completed(Some(Box::new(books)))),
+        1 => Just(End::Completed(None)),
+        1 => error.prop_map(End::Failed),
+        1 => Just(End::Cancelled),
+        1 => Just(End::Released),
+        2 => retry.prop_map(|(error, seconds, is_spent, blocked)| End::Retry { error, seconds, is_spent, blocked }),
+    ]
+}
+
+/// An end with what it recorded, which seldom does not go with it.
+pub(crate) fn end_of_task() -> impl Strategy<Value = (End, Option<Recording>)> {
+    (end(), option::weighted(0.7, recording()), prop::bool::weighted(0.05)).prop_map(|(end, recording, is_odd)| {
+        let fits = matches!(end, End::Completed(Some(_)));
+        (end, recording.filter(|_| fits || is_odd))
+    })
+}
+
+fn completion() -> impl Strategy<Value = Completion> {
+    (ref_name(), object_id(), 0..100_i64, 0..3_i64, any::<bool>(), any::<bool>()).prop_map(
+        |(branch, tip, total_commits, recorded_refs, synced, changed)| Completion {
+            default_branch: Some(branch),
+            last_commit: Some(tip),
+            total_commits,
+            recorded_refs,
+            synced,
+            changed,
+            ..Completion::default()
+        },
+    )
+}
