@@ -156,6 +156,8 @@ pub struct StartedWork {
     pub policy_digest: Option<Digest>,
     /// The recording mark as the start found it: set means that an earlier task broke off while recording.
     pub was_recording: bool,
+    /// When it was started, by the store's clock: what is decided about times later is compared with that.
+    pub started_at: Timestamp,
 }
 
 /// What a completed task recorded beside the counters: written together with its outcome.

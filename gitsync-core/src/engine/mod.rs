@@ -14,6 +14,7 @@ mod parts;
 mod relay;
 mod scheduler;
 mod steps;
+mod store_time;
 mod task;
 #[cfg(test)]
 mod tests;

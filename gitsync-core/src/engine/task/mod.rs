@@ -21,6 +21,7 @@ use self::progress::ProgressReporter;
 pub(super) use self::record::ORPHAN_CHUNK;
 use super::disk::{DiskFence, FenceGuard, Storage, remove_stale_locks, replay_journal};
 use super::parts::{Parts, blocking};
+use super::store_time::StoreTime;
 use crate::backend::CallContext;
 use crate::cancel::Cancellation;
 use crate::error::{Error, ErrorKind, Result};
@@ -43,6 +44,7 @@ pub(crate) enum Done {
 pub(crate) struct Attempt {
     parts: Arc<Parts>,
     started: StartedWork,
+    time: StoreTime,
     storage: Storage,
     fence: DiskFence,
     published: PathBuf,
@@ -55,7 +57,12 @@ impl Attempt {
     ///
     /// # Errors
     /// [`ErrorKind::Unavailable`] if this process does not serve the storage.
-    pub(crate) fn new(parts: Arc<Parts>, started: StartedWork, cancellation: Cancellation) -> Result<Self> {
+    pub(crate) fn new(
+        parts: Arc<Parts>,
+        started: StartedWork,
+        time: StoreTime,
+        cancellation: Cancellation,
+    ) -> Result<Self> {
         let storage = parts.storage(&started.repository.storage)?.clone();
         let progress = Arc::new(ProgressReporter::new());
         let limits = CallLimits {
@@ -70,6 +77,7 @@ impl Attempt {
             context: CallContext { transport, limits, progress: Arc::clone(&progress) as _ },
             parts,
             started,
+            time,
             storage,
             progress,
         })

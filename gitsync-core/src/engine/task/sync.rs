@@ -226,7 +226,7 @@ impl Attempt {
         let is_history = |r: &&AdvertisedRef| (r.name.is_branch() || r.name.is_tag()) && mapping.takes(&r.name);
         let advertised = advertised.refs.iter().filter(is_history).count();
         let (first_seen, accept) = (self.started.repository.shrank_at, self.started.task.parameters.accept_shrink);
-        match judge_shrinking(recorded, advertised, first_seen, accept, self.parts.clock.now()) {
+        match judge_shrinking(recorded, advertised, first_seen, accept, self.time.now()) {
             ShrinkVerdict::Normal | ShrinkVerdict::Accepted => Ok(()),
             ShrinkVerdict::Suspicious { since } => {
                 Err(Error::new(ErrorKind::UpstreamShrank, "the upstream lost most of its branches and tags")

@@ -12,6 +12,7 @@ use crate::error::{Error, ErrorKind};
 use crate::memory::Call;
 use crate::queue::JobQueue;
 use crate::state::{RepositoryStatus, TaskStatus};
+use crate::testing::ManualClock;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -39,6 +40,32 @@ async fn an_unreachable_upstream_is_tried_again_after_its_pause() {
     assert_eq!(world.work().await, 1);
     assert!(is_done(&world.gitsync.task(task.id).await.unwrap()));
     world.check_books(repository.id).await;
+}
+
+/// The store compares the pause with its own clock, so what counts is how late it is there.
+#[tokio::test]
+async fn a_worker_whose_clock_is_wrong_pauses_as_long_as_any_other() {
+    let hour = Duration::from_secs(3600);
+    for is_behind in [true, false] {
+        let world = World::new();
+        world.upstream(1);
+        let (repository, task) = world.create("a", true).await;
+        let wrong = ManualClock::default();
+        if is_behind { &world.clock } else { &wrong }.advance(hour);
+        let engine = world.builder().clock(Arc::new(wrong)).repos_dir(world.storage().root()).build().unwrap();
+        world.backend.fail_next(Call::List, unreachable());
+        assert_eq!(engine.worker().run_until_idle().await.unwrap(), 1);
+        let waiting = world.gitsync.task(task.id).await.unwrap();
+        let pause = waiting.next_attempt_at.unwrap().since(world.clock.now());
+        assert!((Duration::from_secs(60)..=Duration::from_secs(72)).contains(&pause), "{pause:?}");
+        assert_eq!(engine.worker().run_until_idle().await.unwrap(), 0, "it is not due yet");
+
+        world.clock.advance(pause);
+        assert_eq!(engine.worker().run_until_idle().await.unwrap(), 1);
+        let next = world.repository(repository.id).await.next_sync_at.unwrap();
+        assert!(next.since(world.clock.now()) > Duration::from_secs(60), "{next:?}");
+        assert!(next.since(world.clock.now()) < hour, "{next:?}");
+    }
 }
 
 #[tokio::test]

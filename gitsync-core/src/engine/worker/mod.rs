@@ -15,6 +15,7 @@ use self::storages::Storages;
 use self::verdict::{Verdict, verdict};
 use super::metrics;
 use super::parts::Parts;
+use super::store_time::StoreTime;
 use super::task::{Attempt, Done};
 use crate::cancel::Cancellation;
 use crate::clock::Timestamp;
@@ -191,6 +192,7 @@ impl JobRun {
             Err(error) => return self.not_started(claimed, &error).await,
         };
         self.repository.get_or_init(|| started.repository.clone());
+        let time = StoreTime::new(Arc::clone(&self.parts.clock), started.started_at);
         self.parts.steps.reached("started").await;
         if lane(&started.repository, &started.task) != claimed.lane {
             return self.change_lanes(claimed, &started).await;
@@ -207,8 +209,9 @@ impl JobRun {
             info!("task started");
             // A deletion has been promised: it is tried for ever.
             let gives_up = claimed.exhausted && started.task.kind != TaskKind::Delete;
-            let result = if gives_up { Err(exhausted(&started)) } else { self.attempt(started.clone()).await };
-            self.conclude(claimed, &started, result).await
+            let result =
+                if gives_up { Err(exhausted(&started)) } else { self.attempt(started.clone(), time.clone()).await };
+            self.conclude(claimed, &started, result, time.now()).await
         };
         attempt.instrument(span).await
     }
@@ -269,8 +272,8 @@ impl JobRun {
     }
 
     /// Carries out an attempt; one that does not stop when told to is abandoned.
-    async fn attempt(&self, started: StartedWork) -> Result<Done> {
-        let attempt = Attempt::new(Arc::clone(&self.parts), started, self.live.cancellation())?;
+    async fn attempt(&self, started: StartedWork, time: StoreTime) -> Result<Done> {
+        let attempt = Attempt::new(Arc::clone(&self.parts), started, time, self.live.cancellation())?;
         let abandoned = async {
             tokio::select! {
                 () = self.live.cancelled() => {}
@@ -288,8 +291,13 @@ impl JobRun {
     }
 
     /// Writes the end of an attempt to the store and returns what the queue is to be told.
-    async fn conclude(&self, claimed: &ClaimedJob, started: &StartedWork, result: Result<Done>) -> Option<JobOutcome> {
-        let now = self.parts.clock.now();
+    async fn conclude(
+        &self,
+        claimed: &ClaimedJob,
+        started: &StartedWork,
+        result: Result<Done>,
+        now: Timestamp,
+    ) -> Option<JobOutcome> {
         let options = &self.parts.options;
         let (verdict, recording) = match result {
             Ok(Done::Purged) => {

@@ -30,6 +30,7 @@ impl Tables {
             policy_digest: row.policy_digest,
             task: *task,
             repository: *repository,
+            started_at: now,
         };
         self.write(started.repository.clone(), [&started.task])?;
         Ok(StartedTask::Run(Box::new(started)))

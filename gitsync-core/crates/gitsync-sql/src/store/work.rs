@@ -32,6 +32,7 @@ pub async fn start_task(connection: &mut dyn Connection, id: TaskId, epoch: i64,
         organisation: organisation.slug,
         baseline_digest: digests.0,
         policy_digest: digests.1,
+        started_at: now,
     })))
 }
 
