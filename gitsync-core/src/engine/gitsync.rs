@@ -1,6 +1,9 @@
 //! The facade: everything a program asks of gitsync.
 
+use std::future::Future;
 use std::sync::Arc;
+
+use tracing::Instrument as _;
 
 use super::builder::GitSyncBuilder;
 use super::janitor::Janitor;
@@ -8,7 +11,7 @@ use super::parts::Parts;
 use super::scheduler::Scheduler;
 use super::watch::Watches;
 use super::worker::Worker;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
     Branch, Commit, Layout, Organisation, OrganisationId, Page, PageRequest, RefUpdate, Repository, RepositoryId,
     RepositoryName, Slug, SourceType, StorageName, SyncTask, TaskId, TaskKind, TaskParameters,
@@ -223,15 +226,20 @@ impl GitSync {
         self.parts.store.list_tasks(filter, page).await
     }
 
-    /// Cancels a task: a waiting one ends at once, a running one within moments.
+    /// Cancels a task: a waiting one ends at once, a running one within moments. What was begun is done also if the caller
+    /// does not wait for it.
     ///
     /// # Errors
     /// [`Conflict`](crate::ErrorKind::Conflict) for a deletion.
     pub async fn cancel_task(&self, id: TaskId) -> Result<SyncTask> {
-        let task = self.parts.store.cancel_task(id).await?;
-        // A worker hears of it from the queue, so a caller must know if that failed: calling again is safe.
-        self.parts.queue.cancel(&[id]).await?;
-        Ok(task)
+        let parts = Arc::clone(&self.parts);
+        to_the_end(async move {
+            let task = parts.store.cancel_task(id).await?;
+            // A worker hears of it from the queue, so a caller must know if that failed: calling again is safe.
+            parts.queue.cancel(&[id]).await?;
+            Ok(task)
+        })
+        .await
     }
 
     /// Requests again what a task was to do. One that still waits is due now.
@@ -267,15 +275,19 @@ impl GitSync {
 
     async fn request(&self, id: RepositoryId, kind: TaskKind, parameters: TaskParameters) -> Result<SyncTask> {
         let request = Request { kind, parameters, id: TaskId::generate() };
-        let Requested { task, repository, stopping, .. } = self.parts.store.request_task(id, &request).await?;
-        if let Some(stopping) = stopping {
-            // Its worker would learn from the store only at the end.
-            let _ = self.parts.queue.cancel(&[stopping.id]).await;
-        }
-        if task.status == TaskStatus::Pending && !task.held && task.enqueued_at.is_none() {
-            self.queue_now(&repository, &task).await;
-        }
-        Ok(task)
+        let this = self.clone();
+        to_the_end(async move {
+            let Requested { task, repository, stopping, .. } = this.parts.store.request_task(id, &request).await?;
+            if let Some(stopping) = stopping {
+                // Its worker would learn from the store only at the end.
+                let _ = this.parts.queue.cancel(&[stopping.id]).await;
+            }
+            if task.status == TaskStatus::Pending && !task.held && task.enqueued_at.is_none() {
+                this.queue_now(&repository, &task).await;
+            }
+            Ok(task)
+        })
+        .await
     }
 
     /// Puts a task's job into the queue at once. The task is safe in the store: if this fails, the outbox makes it good.
@@ -296,4 +308,11 @@ impl GitSync {
         let own: Vec<_> = self.parts.storages.keys().cloned().collect();
         place(wanted, &known, &own)
     }
+}
+
+/// Does what consists of several calls to its end, whoever may still wait for it: the store would know what the queue was never
+/// told.
+async fn to_the_end<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    let done = tokio::spawn(work.in_current_span()).await;
+    done.unwrap_or_else(|error| Err(Error::new(ErrorKind::Internal, "the request broke off").caused_by(error)))
 }

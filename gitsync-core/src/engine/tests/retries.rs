@@ -10,9 +10,10 @@ use crate::clock::Clock;
 use crate::engine::{EngineOptions, StepHook};
 use crate::error::{Error, ErrorKind};
 use crate::memory::Call;
-use crate::queue::JobQueue;
+use crate::queue::{ClaimRequest, JobQueue};
 use crate::state::{RepositoryStatus, TaskStatus};
-use crate::testing::ManualClock;
+use crate::store::Store;
+use crate::testing::{ManualClock, QueueCall};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -318,4 +319,25 @@ async fn shut_down(wait: Duration) -> TaskStatus {
 async fn a_shutdown_waits_for_what_runs_but_not_for_ever() {
     assert_eq!(shut_down(Duration::from_secs(5)).await, TaskStatus::Completed);
     assert_eq!(shut_down(Duration::from_secs(31)).await, TaskStatus::Pending);
+}
+
+/// As a client does whose connection breaks.
+#[tokio::test]
+async fn a_cancellation_reaches_the_worker_though_its_caller_is_gone() {
+    let world = World::new();
+    world.upstream(1);
+    let (_, task) = world.create("a", true).await;
+    let limits = ClaimRequest { limit: 1, storages: vec![world.storage().name().clone()] };
+    let claimed = world.queue.claim(&limits).await.unwrap().pop().unwrap();
+    world.store.start_task(task.id, claimed.lease.epoch, 1).await.unwrap();
+
+    let told = world.queue.delay(QueueCall::Cancel, 1);
+    tokio::select! {
+        _ = world.gitsync.cancel_task(task.id) => panic!("the queue does not answer"),
+        () = told.reached() => {}
+    }
+    told.release();
+    while world.queue.cancel_requested(&[claimed.lease]).await.unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
 }
