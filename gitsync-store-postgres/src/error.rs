@@ -57,14 +57,19 @@ fn by_code(code: &str) -> (ErrorKind, &'static str, Option<&'static str>) {
             Some("give the address of the primary, not of a replica"),
         ),
         "3D000" => (ErrorKind::Unavailable, "the database does not exist", Some("create it first")),
+        // Not the caller of a request is refused here, but this process: whoever looks after it has to help.
         "42501" => (
-            ErrorKind::PermissionDenied,
+            ErrorKind::Unavailable,
             "the database refused access to a table",
             Some("the user needs to own the schema, or to have all rights on its tables"),
         ),
         "XX001" | "XX002" => (ErrorKind::Corrupt, "the database is damaged", Some("restore it from a backup")),
         _ => match code.get(..2) {
-            Some("28") => (ErrorKind::PermissionDenied, "the database refused the user or the password", None),
+            Some("28") => (
+                ErrorKind::Unavailable,
+                "the database refused the user or the password",
+                Some("look at the user and the password in its address, and at the pg_hba.conf of the server"),
+            ),
             // Connections, resources, an administrator's intervention, the system.
             Some("08" | "53" | "57" | "58") => (ErrorKind::Unavailable, "the database cannot be reached", None),
             _ => (ErrorKind::Internal, "the database refused a statement", None),
@@ -95,7 +100,7 @@ mod tests {
         assert_eq!(by_code("40P01").0, ErrorKind::Unavailable);
         assert_eq!(by_code("57P01").0, ErrorKind::Unavailable, "an administrator stops the database");
         assert_eq!(by_code("53100").0, ErrorKind::DiskFull);
-        assert_eq!(by_code("28P01").0, ErrorKind::PermissionDenied);
+        assert_eq!(by_code("28P01").0, ErrorKind::Unavailable, "no caller can help that");
         assert_eq!(by_code("42703").0, ErrorKind::Internal);
         assert_eq!(by_code("").0, ErrorKind::Internal);
         assert!(classify(sqlx::Error::PoolTimedOut).is_retryable());

@@ -37,8 +37,8 @@ impl PostgresStore {
     /// Opens a database and brings its schema up to date, one process at a time.
     ///
     /// # Errors
-    /// [`ErrorKind::Unavailable`](gitsync_core::ErrorKind::Unavailable) if the database does not answer or does not exist;
-    /// [`ErrorKind::PermissionDenied`](gitsync_core::ErrorKind::PermissionDenied) if it refuses the user;
+    /// [`ErrorKind::Unavailable`](gitsync_core::ErrorKind::Unavailable) if the database does not answer, does not exist or
+    /// refuses the user;
     /// [`ErrorKind::Unsupported`](gitsync_core::ErrorKind::Unsupported) if a newer gitsync wrote it.
     pub async fn open(options: PostgresOptions, limits: QueueLimits) -> Result<PostgresStore> {
         let pool = PgPoolOptions::new()

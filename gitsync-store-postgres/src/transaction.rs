@@ -4,8 +4,9 @@ use std::fmt;
 
 use gitsync_core::{Error, Result};
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::PgPool;
+use sqlx::postgres::{PgConnection, PgPool};
 use sqlx::{Executor, Postgres, Row};
+use tokio::runtime::Handle;
 
 use crate::connection::Attached;
 use crate::error::{classify, is_worth_repeating};
@@ -37,15 +38,19 @@ impl Mode {
     }
 }
 
-/// A transaction on a connection of the pool. One that is dropped is rolled back: its connection is closed, for nobody is
-/// left to wait until the database has answered what it was asked.
+/// A transaction on a connection of the pool. One that is dropped is rolled back, and its connection goes back to the pool only
+/// then: the database is at work for it until it has answered, so it counts among those that may be open.
 ///
 /// The driver has such a type, too, but the answer to its beginning is lost.
 pub(crate) struct Transaction {
-    connection: PoolConnection<Postgres>,
+    /// Missing only once it was taken to be rolled back.
+    connection: Option<PoolConnection<Postgres>>,
     time: Time,
     is_open: bool,
 }
+
+/// Why a transaction has a connection.
+const TAKEN: &str = "only a drop takes the connection";
 
 impl fmt::Debug for Transaction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -58,19 +63,20 @@ impl Transaction {
     pub(crate) async fn begin(pool: &PgPool, source: &TimeSource, mode: Mode) -> Result<Self> {
         let connection = pool.acquire().await.map_err(classify)?;
         // Before it is asked for: a beginning that is given up may have happened.
-        let mut transaction = Transaction { connection, time: Time::begin(source, 0), is_open: true };
-        let row = transaction.connection.fetch_one(mode.begin()).await.map_err(classify)?;
+        let mut transaction = Transaction { connection: Some(connection), time: Time::begin(source, 0), is_open: true };
+        let row = transaction.driver().fetch_one(mode.begin()).await.map_err(classify)?;
         transaction.time = Time::begin(source, row.try_get(0).map_err(classify)?);
         Ok(transaction)
     }
 
     /// Returns what the operations work on.
     pub(crate) fn attach(&mut self) -> Attached<'_> {
-        Attached::new(&mut self.connection, &self.time)
+        let connection = self.connection.as_mut().expect(TAKEN);
+        Attached::new(connection, &self.time)
     }
 
     pub(crate) async fn commit(mut self) -> Result<()> {
-        let committed = self.connection.execute("COMMIT").await;
+        let committed = self.driver().execute("COMMIT").await;
         // If it failed there is no transaction any more, or no connection.
         self.is_open = false;
         committed.map_err(classify)?;
@@ -78,15 +84,23 @@ impl Transaction {
     }
 
     pub(crate) async fn rollback(mut self) {
-        self.is_open = self.connection.execute("ROLLBACK").await.is_err();
+        self.is_open = self.driver().execute("ROLLBACK").await.is_err();
+    }
+
+    fn driver(&mut self) -> &mut PgConnection {
+        self.connection.as_mut().expect(TAKEN)
     }
 }
 
 impl Drop for Transaction {
     fn drop(&mut self) {
-        if self.is_open {
-            self.connection.close_on_drop();
-        }
+        let Some(mut connection) = self.connection.take().filter(|_| self.is_open) else { return };
+        let Ok(runtime) = Handle::try_current() else { return connection.close_on_drop() };
+        runtime.spawn(async move {
+            if connection.execute("ROLLBACK").await.is_err() {
+                connection.close_on_drop();
+            }
+        });
     }
 }
 

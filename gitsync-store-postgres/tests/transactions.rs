@@ -11,7 +11,7 @@ use gitsync_core::queue::QueueLimits;
 use gitsync_core::{ErrorKind, Store};
 use gitsync_store_postgres::PostgresStore;
 use gitsync_test_postgres::{Database, execute, wait_for_a_lock};
-use sqlx::Connection;
+use sqlx::{Connection, PgConnection};
 use tokio::time::timeout;
 
 use support::{mirror, slug};
@@ -34,10 +34,19 @@ async fn a_call_that_is_given_up_changes_nothing() {
     });
     // Its repository is written, its task not yet.
     timeout(Duration::from_secs(60), wait_for_a_lock(&mut watching)).await.expect("it waits for the table");
+    let backends = backends_of_the_store(&mut watching).await;
     creating.abort();
     assert!(creating.await.unwrap_err().is_cancelled());
     held.rollback().await.unwrap();
     store.create_organisation(&slug("other"), "Other").await.unwrap();
+    // The next call waited until the database was done with the one before: no more of it is at work than may be.
+    assert_eq!(backends_of_the_store(&mut watching).await, backends);
     let gone = store.repository_by_name(new.organisation, &new.name).await.unwrap_err();
     assert_eq!(gone.kind(), ErrorKind::NotFound);
+}
+
+async fn backends_of_the_store(connection: &mut PgConnection) -> Vec<i32> {
+    const PIDS: &str = "SELECT pid FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = 'gitsync' ORDER BY pid";
+    sqlx::query_scalar(PIDS).fetch_all(connection).await.unwrap()
 }

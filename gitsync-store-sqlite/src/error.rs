@@ -56,8 +56,9 @@ fn by_code(code: i32) -> (ErrorKind, &'static str, Option<&'static str>) {
             "the database file is damaged, or is not one",
             Some("restore it from a backup; `PRAGMA integrity_check` says what is wrong"),
         ),
+        // Not the caller of a request is refused here, but this process.
         code::PERM | code::READONLY => (
-            ErrorKind::PermissionDenied,
+            ErrorKind::Unavailable,
             "the database cannot be written",
             Some("the process needs write access to the database and its directory"),
         ),
