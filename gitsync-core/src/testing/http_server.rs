@@ -86,6 +86,7 @@ struct State {
     requests: Vec<Request>,
     connections: Vec<TcpStream>,
     remembered: HashMap<Question, Arc<Vec<u8>>>,
+    held: usize,
     busy: usize,
     busiest: usize,
 }
@@ -158,12 +159,12 @@ impl SmartHttpServer {
         std::mem::take(&mut self.shared.state().requests)
     }
 
-    /// Returns how many requests are being answered or kept waiting.
-    pub fn busy(&self) -> usize {
-        self.shared.state().busy
+    /// Returns how many requests wait for another behaviour than [`Behaviour::Hold`].
+    pub fn held(&self) -> usize {
+        self.shared.state().held
     }
 
-    /// Returns how many these were at most.
+    /// Returns how many requests were held or being answered at once, at most.
     pub fn busiest(&self) -> usize {
         self.shared.state().busiest
     }
@@ -232,21 +233,27 @@ fn serve(connection: &TcpStream, shared: &Shared) -> io::Result<()> {
 
 /// Returns how to answer, when the time for that has come; `None` if the client or the server goes before.
 fn behaviour(endpoint: Endpoint, shared: &Shared, connection: &TcpStream) -> io::Result<Option<Behaviour>> {
-    connection.set_read_timeout(Some(TICK))?;
-    while !shared.stopped.load(Ordering::SeqCst) {
-        match shared.state().behaviours.get(&endpoint).cloned().unwrap_or_default() {
-            Behaviour::Hold => {}
-            behaviour => {
-                connection.set_read_timeout(None)?;
-                return Ok(Some(behaviour));
-            }
-        }
-        // A client that waits sends nothing, and one that is gone has nothing more to send.
-        if matches!(connection.peek(&mut [0]), Ok(0)) {
-            break;
-        }
+    let current = || shared.state().behaviours.get(&endpoint).cloned().unwrap_or_default();
+    let mut behaviour = current();
+    if !matches!(behaviour, Behaviour::Hold) {
+        return Ok(Some(behaviour));
     }
-    Ok(None)
+    shared.state().held += 1;
+    connection.set_read_timeout(Some(TICK))?;
+    while matches!(behaviour, Behaviour::Hold) && is_there(connection) {
+        behaviour = current();
+    }
+    connection.set_read_timeout(None)?;
+    shared.state().held -= 1;
+    Ok(Some(behaviour).filter(|behaviour| !matches!(behaviour, Behaviour::Hold)))
+}
+
+/// Tells after a moment whether a client still waits. Then it sends nothing; one that is gone has nothing more to send.
+fn is_there(connection: &TcpStream) -> bool {
+    match connection.peek(&mut [0]) {
+        Ok(count) => count > 0,
+        Err(error) => matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut),
+    }
 }
 
 fn remember(shared: &Shared, head: &wire::Head, body: Vec<u8>, mut connection: &TcpStream) -> io::Result<()> {
@@ -283,21 +290,20 @@ mod tests {
         upstream.commit("main");
         let server = SmartHttpServer::start(upstream.root());
         server.answer(Endpoint::Greeting, Behaviour::Hold);
-        let ask = || {
-            Git::at(upstream.root()).command().args(["ls-remote", &server.source("upstream.git").to_string()]).spawn()
-        };
+        let source = server.source("upstream.git").to_string();
+        let mut git = Git::at(upstream.root()).command().args(["ls-remote", &source]).spawn().unwrap();
+        let mut other = TcpStream::connect(server.address()).unwrap();
+        other.write_all(b"GET /upstream.git/info/refs?service=git-upload-pack HTTP/1.1\r\n\r\n").unwrap();
         let wait_for = |count| {
-            while server.busy() != count {
+            while server.held() != count {
                 thread::yield_now();
             }
         };
-        let (mut one, mut other) = (ask().unwrap(), ask().unwrap());
         wait_for(2);
-        other.kill().unwrap();
-        other.wait().unwrap();
-        // The program that asks is a child of git's.
+        drop(other);
+        wait_for(1);
         server.answer(Endpoint::Greeting, Behaviour::Serve);
-        assert!(one.wait().unwrap().success());
+        assert!(git.wait().unwrap().success());
         wait_for(0);
         assert_eq!(server.busiest(), 2);
     }
