@@ -1,9 +1,10 @@
 //! The search of a claim: which waiting jobs are next, without a look at all of them.
 //!
 //! A **lane** here is a storage, a host and a priority that jobs wait for. Hosts and lanes are found by skipping through the
-//! index from one to the next, so that it does not matter how many jobs wait in each. Then the rows of the hosts are locked,
-//! which makes their counts exact; those that another claim has are passed over. Of each lane the best few jobs are
-//! locked, and the best of all are taken.
+//! index from one to the next, so that it does not matter how many jobs wait in each. Then the rows of the most urgent hosts
+//! are locked, which makes their counts exact; those that another claim has are passed over. Of each of their lanes the
+//! best few jobs are locked, and the best of all are taken. Each of the two is one statement, for every way to the database
+//! and back takes as long as a search.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,11 +23,15 @@ const HOSTS: usize = 256;
 const LANES: usize = 1024;
 /// The most steps of one search: where there are more hosts, the next claim goes on from where this one ended.
 const STEPS: usize = 16;
-/// The most hosts whose rows are locked at once: others find none of theirs free meanwhile.
+/// The most hosts that are tried for those that can be locked: others find none of theirs free meanwhile.
 const LOCKED: usize = 64;
 
-/// The hosts that jobs wait for in some storages, behind one of them.
-const FIND_HOSTS: &str = "
+/// Finds the lanes, the most urgent first, of the hosts that jobs wait for in some storages, behind one of them, as far as those
+/// have room and are not left alone. A first row without a storage tells where the step ended, if it did not come to the end.
+///
+/// The first job of a lane is asked for in the whole order of the index, down to its id. In that of time alone the database may
+/// rather go through the index of all jobs by time, which has the right ones far behind others.
+const SEARCH: &str = "
     WITH RECURSIVE waiting_for (host) AS (
         SELECT min(first.host) FROM unnest($1::text[]) AS served (storage), LATERAL (
             SELECT job.host FROM job
@@ -41,44 +46,32 @@ const FIND_HOSTS: &str = "
                 ORDER BY job.host LIMIT 1
             ) AS next
         ) FROM waiting_for WHERE waiting_for.host IS NOT NULL
-    )
-    SELECT host FROM waiting_for WHERE host IS NOT NULL LIMIT $3";
-
-/// The lanes of those hosts that have room and are not left alone, with the moment since which the first job of each is
-/// due: the most urgent first.
-///
-/// That job is asked for in the whole order of the index, down to its id. In that of time alone the database may rather go
-/// through the index of all jobs by time, which has the right ones far behind others.
-const FIND_LANES: &str = "
-    WITH RECURSIVE open (host) AS MATERIALIZED (
-        SELECT asked.host FROM unnest($2::text[]) AS asked (host)
-        LEFT JOIN source_host ON source_host.name = asked.host
-        WHERE asked.host = $3
-            OR (coalesce(source_host.running, 0) < $4 AND coalesce(source_host.blocked_until <= $5, TRUE))
-    ), lane (storage, host, priority) AS (
-        SELECT served.storage, open.host, first.priority
+    ), found (host) AS MATERIALIZED (
+        SELECT host FROM waiting_for WHERE host IS NOT NULL LIMIT $3
+    ), open (host, is_known) AS MATERIALIZED (
+        SELECT found.host, source_host.name IS NOT NULL FROM found
+        LEFT JOIN source_host ON source_host.name = found.host
+        WHERE found.host = $4
+            OR (coalesce(source_host.running, 0) < $5 AND coalesce(source_host.blocked_until <= $6, TRUE))
+    ), lane (storage, host, is_known, priority, run_at) AS (
+        SELECT served.storage, open.host, open.is_known, first.priority, first.run_at
         FROM open CROSS JOIN unnest($1::text[]) AS served (storage), LATERAL (
-            SELECT job.priority FROM job
+            SELECT job.priority, job.run_at FROM job
             WHERE job.leased_until IS NULL AND job.storage = served.storage AND job.host = open.host
-            ORDER BY job.priority LIMIT 1
+            ORDER BY job.priority, job.run_at, job.id LIMIT 1
         ) AS first
         UNION ALL
-        SELECT lane.storage, lane.host, next.priority
+        SELECT lane.storage, lane.host, lane.is_known, next.priority, next.run_at
         FROM lane, LATERAL (
-            SELECT job.priority FROM job
+            SELECT job.priority, job.run_at FROM job
             WHERE job.leased_until IS NULL AND job.storage = lane.storage AND job.host = lane.host
                 AND job.priority > lane.priority
-            ORDER BY job.priority LIMIT 1
+            ORDER BY job.priority, job.run_at, job.id LIMIT 1
         ) AS next
     )
-    SELECT lane.storage, lane.host, lane.priority
-    FROM lane, LATERAL (
-        SELECT job.run_at FROM job
-        WHERE job.leased_until IS NULL AND job.storage = lane.storage AND job.host = lane.host
-            AND job.priority = lane.priority AND job.run_at <= $5
-        ORDER BY job.run_at, job.id LIMIT 1
-    ) AS due
-    ORDER BY lane.priority, due.run_at LIMIT $6";
+    (SELECT NULL, host, TRUE, 0::bigint FROM found OFFSET $3 - 1)
+    UNION ALL
+    (SELECT storage, host, is_known, priority FROM lane WHERE run_at <= $6 ORDER BY priority, run_at LIMIT $7)";
 
 /// Hosts are forgotten while nothing of them runs.
 const ADD_HOSTS: &str = "
@@ -88,29 +81,36 @@ const ADD_HOSTS: &str = "
     ORDER BY asked.name
     ON CONFLICT DO NOTHING";
 
-/// How many jobs more of each host may run.
-macro_rules! lock_hosts {
+/// Locks the first of some hosts that can be had, and of their lanes the best jobs, at most so many of each as may be taken: the
+/// host of each, how many jobs more it may run, and the job, from the most urgent one. A lane without a job is there, too.
+///
+/// A host's row is read anew once it is locked, and a job that was taken meanwhile is passed over.
+macro_rules! lock {
     ($lock:literal) => {
         concat!(
-            "SELECT name, $2 - running FROM source_host
-            WHERE name = ANY($1) AND running < $2 AND coalesce(blocked_until <= $3, TRUE)
-            ORDER BY name FOR UPDATE",
-            $lock
+            "WITH host (name, room) AS MATERIALIZED (
+                SELECT source_host.name, $2 - source_host.running
+                FROM unnest($1::text[]) WITH ORDINALITY AS asked (name, place)
+                JOIN source_host ON source_host.name = asked.name
+                WHERE source_host.running < $2 AND coalesce(source_host.blocked_until <= $3, TRUE)
+                ORDER BY asked.place LIMIT $4 FOR UPDATE OF source_host",
+            $lock,
+            ")
+            SELECT lane.host, coalesce(host.room, $4), best.id
+            FROM unnest($5::text[], $6::text[], $7::bigint[]) AS lane (storage, host, priority)
+            LEFT JOIN host ON host.name = lane.host
+            LEFT JOIN LATERAL (
+                SELECT job.id, job.run_at FROM job
+                WHERE job.leased_until IS NULL AND job.storage = lane.storage AND job.host = lane.host
+                    AND job.priority = lane.priority AND job.run_at <= $3
+                ORDER BY job.run_at, job.id LIMIT least(host.room, $4)
+                FOR UPDATE SKIP LOCKED
+            ) AS best ON TRUE
+            WHERE host.name IS NOT NULL OR lane.host = $8
+            ORDER BY lane.priority, best.run_at, best.id"
         )
     };
 }
-
-/// The best jobs of some lanes, at most so many of each as may be taken.
-const LOCK_JOBS: &str = "
-    SELECT found.id, lane.host, lane.priority, found.run_at
-    FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) AS lane (storage, host, priority, room), LATERAL (
-        SELECT job.id, job.run_at FROM job
-        WHERE job.leased_until IS NULL AND job.storage = lane.storage AND job.host = lane.host
-            AND job.priority = lane.priority AND job.run_at <= $5
-        ORDER BY job.run_at, job.id LIMIT lane.room
-        FOR UPDATE SKIP LOCKED
-    ) AS found
-    ORDER BY lane.priority, found.run_at, found.id";
 
 /// Claims jobs, and tells behind which host the next claim begins.
 pub(crate) async fn claim(
@@ -128,11 +128,7 @@ pub(crate) async fn claim(
     let mut claimed = Vec::new();
     let (mut position, mut wraps) = (begin.to_owned(), !begin.is_empty());
     for _ in 0..STEPS {
-        let hosts = search.hosts(connection, &position).await?;
-        // The order of the names is the database's, not ours.
-        let is_full = hosts.len() == HOSTS;
-        let end = hosts.last().filter(|_| is_full).cloned();
-        let lanes = search.lanes(connection, &hosts).await?;
+        let (lanes, end) = search.lanes(connection, &position).await?;
         let room = request.limit - claimed.len();
         claimed.extend(search.take(connection, lanes, room, Busy::PassOver).await?);
         let is_end = end.is_none();
@@ -154,7 +150,16 @@ pub(crate) async fn claim(
 struct Lane {
     storage: String,
     host: String,
+    /// Whether there is a row of the host.
+    is_known: bool,
     priority: i64,
+}
+
+impl Lane {
+    /// Tells whether its host has no limit, and no row.
+    fn is_local(&self) -> bool {
+        self.host == HostKey::local().as_str()
+    }
 }
 
 /// What to do about a host that another claim has.
@@ -174,24 +179,28 @@ struct Search<'r> {
 }
 
 impl Search<'_> {
-    /// Finds hosts that jobs wait for, behind one, in the order of the index.
-    async fn hosts(&self, connection: &mut Attached<'_>, after: &str) -> Result<Vec<String>> {
-        let query = sqlx::query_scalar(FIND_HOSTS).bind(&self.storages).bind(after).bind(number(HOSTS));
-        query.fetch_all(connection.driver()).await.map_err(classify)
-    }
-
-    /// Finds the lanes of hosts that have room, from the most urgent one.
-    async fn lanes(&self, connection: &mut Attached<'_>, hosts: &[String]) -> Result<Vec<Lane>> {
+    /// Finds the lanes of hosts that have room, from the most urgent one, among the hosts behind one in the order of the index.
+    /// Tells the host at which it ended, if there are more.
+    async fn lanes(&self, connection: &mut Attached<'_>, after: &str) -> Result<(Vec<Lane>, Option<String>)> {
         let now = connection.now().await?.as_micros();
-        let query = sqlx::query_as(FIND_LANES)
+        let query = sqlx::query_as(SEARCH)
             .bind(&self.storages)
-            .bind(hosts)
+            .bind(after)
+            .bind(number(HOSTS))
             .bind(HostKey::local().as_str().to_owned())
             .bind(i64::from(self.limits.host_concurrency))
             .bind(now)
             .bind(number(LANES));
-        let lanes: Vec<(String, String, i64)> = query.fetch_all(connection.driver()).await.map_err(classify)?;
-        Ok(lanes.into_iter().map(|(storage, host, priority)| Lane { storage, host, priority }).collect())
+        let rows: Vec<(Option<String>, String, bool, i64)> =
+            query.fetch_all(connection.driver()).await.map_err(classify)?;
+        let (mut lanes, mut end) = (Vec::with_capacity(rows.len()), None);
+        for (storage, host, is_known, priority) in rows {
+            match storage {
+                Some(storage) => lanes.push(Lane { storage, host, is_known, priority }),
+                None => end = Some(host),
+            }
+        }
+        Ok((lanes, end))
     }
 
     /// Leases the best jobs of lanes.
@@ -202,81 +211,77 @@ impl Search<'_> {
         limit: usize,
         busy: Busy,
     ) -> Result<Vec<ClaimedJob>> {
-        let mut rooms = self.lock_hosts(connection, &lanes, busy).await?;
-        rooms.insert(HostKey::local().as_str().to_owned(), number(limit));
-        let (free, others) = lanes.into_iter().partition::<Vec<_>, _>(|lane| rooms.contains_key(&lane.host));
-        self.busy.extend(others);
-        let found = lock_jobs(connection, &free, &rooms, limit).await?;
+        let hosts = hosts(&lanes, busy);
+        add_hosts(connection, &hosts, busy).await?;
+        let found = self.lock(connection, &lanes, &hosts, limit, busy).await?;
+        // What is left of the room of each host.
+        let mut rooms: BTreeMap<String, i64> = BTreeMap::new();
         let mut best = Vec::with_capacity(limit.min(found.len()));
-        for (id, host) in found {
-            let Some(room) = rooms.get_mut(&host).filter(|room| **room > 0) else { continue };
-            if best.len() == limit {
-                break;
+        for (host, room, id) in found {
+            let room = rooms.entry(host).or_insert(room);
+            let Some(id) = id.as_deref().and_then(TaskId::from_bytes) else { continue };
+            if *room > 0 && best.len() < limit {
+                *room -= 1;
+                best.push(id);
             }
-            *room -= 1;
-            best.push(id);
         }
+        self.busy.extend(lanes.into_iter().filter(|lane| !rooms.contains_key(&lane.host)));
         queue::lease(connection, &best, self.limits).await
     }
 
-    /// Locks the hosts of the most urgent lanes and returns how many jobs more each may run.
-    async fn lock_hosts(
+    /// Locks the hosts of the most urgent lanes, no more than may give a job each, and the best jobs of all lanes of those hosts.
+    async fn lock(
         &self,
         connection: &mut Attached<'_>,
         lanes: &[Lane],
+        hosts: &[&Lane],
+        limit: usize,
         busy: Busy,
-    ) -> Result<BTreeMap<String, i64>> {
-        let most = match busy {
-            Busy::PassOver => LOCKED,
-            // While it waits for one it must have no other.
-            Busy::Wait => 1,
-        };
-        let mut names = BTreeSet::new();
-        for lane in lanes.iter().filter(|lane| lane.host != HostKey::local().as_str()) {
-            if names.len() == most {
-                break;
-            }
-            names.insert(lane.host.clone());
+    ) -> Result<Vec<(String, i64, Option<Vec<u8>>)>> {
+        if lanes.is_empty() {
+            return Ok(Vec::new());
         }
-        if names.is_empty() {
-            return Ok(BTreeMap::new());
-        }
-        let names: Vec<_> = names.into_iter().collect();
-        let add = sqlx::query(ADD_HOSTS).bind(&names);
-        add.execute(connection.driver()).await.map_err(classify)?;
         let now = connection.now().await?.as_micros();
         let lock = match busy {
-            Busy::PassOver => lock_hosts!(" SKIP LOCKED"),
-            Busy::Wait => lock_hosts!(""),
+            Busy::PassOver => lock!(" SKIP LOCKED"),
+            Busy::Wait => lock!(""),
         };
-        let query = sqlx::query_as(lock).bind(names).bind(i64::from(self.limits.host_concurrency)).bind(now);
-        let rooms: Vec<(String, i64)> = query.fetch_all(connection.driver()).await.map_err(classify)?;
-        Ok(rooms.into_iter().collect())
+        let names: Vec<_> = hosts.iter().map(|lane| lane.host.as_str()).collect();
+        let of_hosts = |lane: &&Lane| lane.is_local() || names.contains(&lane.host.as_str());
+        let tried: Vec<_> = lanes.iter().filter(of_hosts).collect();
+        let query = sqlx::query_as(lock)
+            .bind(&names)
+            .bind(i64::from(self.limits.host_concurrency))
+            .bind(now)
+            .bind(number(limit))
+            .bind(tried.iter().map(|lane| lane.storage.as_str()).collect::<Vec<_>>())
+            .bind(tried.iter().map(|lane| lane.host.as_str()).collect::<Vec<_>>())
+            .bind(tried.iter().map(|lane| lane.priority).collect::<Vec<_>>())
+            .bind(HostKey::local().as_str().to_owned());
+        query.fetch_all(connection.driver()).await.map_err(classify)
     }
 }
 
-/// Locks the best jobs of lanes and returns them with their hosts, from the most urgent one.
-async fn lock_jobs(
-    connection: &mut Attached<'_>,
-    lanes: &[Lane],
-    rooms: &BTreeMap<String, i64>,
-    limit: usize,
-) -> Result<Vec<(TaskId, String)>> {
-    if lanes.is_empty() {
-        return Ok(Vec::new());
+/// Returns a lane of each of the hosts that are tried, in the order of the most urgent ones.
+fn hosts(lanes: &[Lane], busy: Busy) -> Vec<&Lane> {
+    let most = match busy {
+        Busy::PassOver => LOCKED,
+        // While it waits for one it must have no other.
+        Busy::Wait => 1,
+    };
+    let mut seen = BTreeSet::new();
+    lanes.iter().filter(|lane| !lane.is_local() && seen.insert(lane.host.as_str())).take(most).collect()
+}
+
+/// Makes sure that there are rows of hosts, to be locked.
+async fn add_hosts(connection: &mut Attached<'_>, hosts: &[&Lane], busy: Busy) -> Result<()> {
+    // One that is waited for may have been forgotten since.
+    let unknown = hosts.iter().filter(|lane| !lane.is_known || busy == Busy::Wait);
+    let unknown: Vec<_> = unknown.map(|lane| lane.host.as_str()).collect();
+    if !unknown.is_empty() {
+        sqlx::query(ADD_HOSTS).bind(unknown).execute(connection.driver()).await.map_err(classify)?;
     }
-    let of_lanes = |text: fn(&Lane) -> &String| lanes.iter().map(|lane| text(lane).clone()).collect::<Vec<_>>();
-    let room = |lane: &Lane| rooms.get(&lane.host).copied().unwrap_or_default().min(number(limit));
-    let now = connection.now().await?.as_micros();
-    let query = sqlx::query_as(LOCK_JOBS)
-        .bind(of_lanes(|lane| &lane.storage))
-        .bind(of_lanes(|lane| &lane.host))
-        .bind(lanes.iter().map(|lane| lane.priority).collect::<Vec<_>>())
-        .bind(lanes.iter().map(room).collect::<Vec<_>>())
-        .bind(now);
-    let found: Vec<(Vec<u8>, String, i64, i64)> = query.fetch_all(connection.driver()).await.map_err(classify)?;
-    let job = |(id, host, ..): (Vec<u8>, String, i64, i64)| Some((TaskId::from_bytes(&id)?, host));
-    Ok(found.into_iter().filter_map(job).collect())
+    Ok(())
 }
 
 /// Returns a bound on rows as the database takes it.

@@ -77,6 +77,16 @@ fn by_code(code: &str) -> (ErrorKind, &'static str, Option<&'static str>) {
     }
 }
 
+/// Tells whether an error means that the connection is gone.
+pub(crate) fn is_lost(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => true,
+        // An administrator, or the end of the server.
+        sqlx::Error::Database(database) => matches!(database.code().as_deref(), Some("57P01" | "57P02" | "57P05")),
+        _ => false,
+    }
+}
+
 /// Tells whether a transaction failed only because of others at the same time: nothing was changed, and it can be done
 /// again.
 pub(crate) fn is_worth_repeating(error: &Error) -> bool {

@@ -3,8 +3,11 @@
 //! [`PostgresStore`] is both a [`Store`](gitsync_core::Store) and a [`JobQueue`](gitsync_core::JobQueue); clone the `Arc` it
 //! is in to use it as either. What it does is what [`gitsync_sql`] says, as on SQLite; here is what only Postgres has.
 //!
-//! - Every call is one transaction, and is durable when it returns. Claims too: workers on other machines outlive a crash of
-//!   the database, and an epoch that was forgotten with a claim would be given twice.
+//! - Every call is one transaction. What is answered survives the failure of the database's machine, but for what could only
+//!   have to be done again: jobs put into the queue, extended and ended, progress, and commits of a recording that is not
+//!   finished. Those do not wait for the disk (`synchronous_commit = off`), and are never lost without everything that came
+//!   after them. Claims wait: workers on other machines outlive a crash of the database, and an epoch that was forgotten with a
+//!   claim would be given twice.
 //! - The time is the database's: however wrong the clocks of the machines are, they agree on which leases have expired.
 //! - Rows that a decision depends on are locked. What Postgres ends for the sake of another transaction is done again.
 //! - A claim locks the rows of the hosts it takes jobs from, and passes over those that another claim has.

@@ -15,7 +15,7 @@ use crate::transaction::{Mode, in_transaction};
 #[async_trait]
 impl JobQueue for PostgresStore {
     async fn enqueue(&self, jobs: &[NewJob]) -> Result<()> {
-        in_transaction!(self, Mode::Write, |c| operations::enqueue(c, jobs))?;
+        in_transaction!(self, Mode::WriteRepeatable, |c| operations::enqueue(c, jobs))?;
         self.watch.announce();
         Ok(())
     }
@@ -32,11 +32,11 @@ impl JobQueue for PostgresStore {
     }
 
     async fn heartbeat(&self, leases: &[Lease]) -> Result<Vec<HeartbeatAnswer>> {
-        in_transaction!(self, Mode::Write, |c| operations::heartbeat(c, leases, &self.limits))
+        in_transaction!(self, Mode::WriteRepeatable, |c| operations::heartbeat(c, leases, &self.limits))
     }
 
     async fn finish(&self, outcomes: &[(Lease, JobOutcome)]) -> Result<Vec<bool>> {
-        let answers = in_transaction!(self, Mode::Write, |c| operations::finish(c, outcomes))?;
+        let answers = in_transaction!(self, Mode::WriteRepeatable, |c| operations::finish(c, outcomes))?;
         self.watch.announce();
         Ok(answers)
     }
@@ -50,7 +50,7 @@ impl JobQueue for PostgresStore {
     }
 
     async fn forget_hosts(&self, limit: usize) -> Result<u64> {
-        in_transaction!(self, Mode::Write, |c| operations::forget_hosts(c, limit))
+        in_transaction!(self, Mode::WriteRepeatable, |c| operations::forget_hosts(c, limit))
     }
 
     async fn stats(&self) -> Result<QueueStats> {

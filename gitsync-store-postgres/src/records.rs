@@ -106,26 +106,26 @@ impl Store for PostgresStore {
     }
 
     async fn report_progress(&self, work: Work, progress: &Progress) -> Result<()> {
-        in_transaction!(self, Mode::Write, |c| operations::report_progress(c, work, progress))
+        in_transaction!(self, Mode::WriteRepeatable, |c| operations::report_progress(c, work, progress))
     }
 
     async fn begin_recording(&self, work: Work) -> Result<()> {
-        in_transaction!(self, Mode::Write, |c| operations::begin_recording(c, work))
+        in_transaction!(self, Mode::WriteRepeatable, |c| operations::begin_recording(c, work))
     }
 
     async fn record_commits(&self, work: Work, commits: &[Commit]) -> Result<()> {
-        in_transaction!(self, Mode::Write, |c| async {
+        in_transaction!(self, Mode::WriteRepeatable, |c| async {
             let prepared = PreparedCommits::new(Dialect::Postgres, work, commits)?;
             operations::record_commits(c, work, prepared).await
         })
     }
 
     async fn orphan_commits(&self, work: Work, commits: &[ObjectId]) -> Result<()> {
-        in_transaction!(self, Mode::Write, |c| operations::orphan_commits(c, work, commits))
+        in_transaction!(self, Mode::WriteRepeatable, |c| operations::orphan_commits(c, work, commits))
     }
 
     async fn orphan_unrecorded(&self, work: Work, limit: usize) -> Result<Chunk> {
-        in_transaction!(self, Mode::Write, |c| operations::orphan_unrecorded(c, work, limit))
+        in_transaction!(self, Mode::WriteRepeatable, |c| operations::orphan_unrecorded(c, work, limit))
     }
 
     async fn finish_task(
@@ -164,7 +164,7 @@ impl Store for PostgresStore {
     }
 
     async fn report_storage(&self, report: &StorageReport) -> Result<()> {
-        in_transaction!(self, Mode::Write, |c| operations::report_storage(c, report))
+        in_transaction!(self, Mode::WriteRepeatable, |c| operations::report_storage(c, report))
     }
 
     async fn storages(&self) -> Result<KnownStorages> {

@@ -44,6 +44,7 @@ impl PostgresStore {
         let pool = PgPoolOptions::new()
             .max_connections(options.connections)
             .acquire_timeout(options.patience)
+            .test_before_acquire(false)
             .connect_lazy_with(options.to_connect());
         let time = options.clock.clone().map_or(TimeSource::Database, TimeSource::Given);
         open_migrated(&pool, &time).await?;

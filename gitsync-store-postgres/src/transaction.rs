@@ -9,7 +9,7 @@ use sqlx::{Executor, Postgres, Row};
 use tokio::runtime::Handle;
 
 use crate::connection::Attached;
-use crate::error::{classify, is_worth_repeating};
+use crate::error::{classify, is_lost, is_worth_repeating};
 use crate::time::{Time, TimeSource, read_time};
 
 /// How often a transaction is tried that others get in the way of.
@@ -22,6 +22,9 @@ pub(crate) enum Mode {
     Read,
     /// Each statement sees what was committed before it. What a decision depends on is locked first.
     Write,
+    /// Like [`Mode::Write`], but it may be lost when the machine of the database fails, as long as all is that was committed
+    /// later: what is lost is only done again. So its end does not wait for the disk.
+    WriteRepeatable,
     /// All that it sees was true at the same moment, and it fails if it writes what was changed since: for decisions about
     /// rows that are not locked.
     WriteUnlocked,
@@ -33,6 +36,9 @@ impl Mode {
         match self {
             Mode::Read => concat!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ", read_time!()),
             Mode::Write => concat!("BEGIN ISOLATION LEVEL READ COMMITTED; ", read_time!()),
+            Mode::WriteRepeatable => {
+                concat!("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = off; ", read_time!())
+            }
             Mode::WriteUnlocked => concat!("BEGIN ISOLATION LEVEL REPEATABLE READ; ", read_time!()),
         }
     }
@@ -59,13 +65,24 @@ impl fmt::Debug for Transaction {
 }
 
 impl Transaction {
-    /// Begins a transaction.
+    /// Begins a transaction. Whether a connection still works is not asked before: nothing has happened if it does not, and
+    /// another one is taken.
     pub(crate) async fn begin(pool: &PgPool, source: &TimeSource, mode: Mode) -> Result<Self> {
-        let connection = pool.acquire().await.map_err(classify)?;
-        // Before it is asked for: a beginning that is given up may have happened.
+        let mut idle = pool.num_idle();
+        loop {
+            let connection = pool.acquire().await.map_err(classify)?;
+            match Transaction::begin_on(connection, source, mode).await {
+                Err(error) if idle > 0 && is_lost(&error) => idle -= 1,
+                begun => return begun.map_err(classify),
+            }
+        }
+    }
+
+    async fn begin_on(connection: PoolConnection<Postgres>, source: &TimeSource, mode: Mode) -> sqlx::Result<Self> {
+        // Open before it is: a beginning that is given up may have happened.
         let mut transaction = Transaction { connection: Some(connection), time: Time::begin(source, 0), is_open: true };
-        let row = transaction.driver().fetch_one(mode.begin()).await.map_err(classify)?;
-        transaction.time = Time::begin(source, row.try_get(0).map_err(classify)?);
+        let row = transaction.driver().fetch_one(mode.begin()).await?;
+        transaction.time = Time::begin(source, row.try_get(0)?);
         Ok(transaction)
     }
 

@@ -6,7 +6,7 @@ mod support;
 
 use std::sync::Arc;
 
-use gitsync_core::queue::{ClaimRequest, JobOutcome, JobQueue, QueueLimits};
+use gitsync_core::queue::{ClaimRequest, JobQueue, QueueLimits};
 use gitsync_core::testing::ManualClock;
 use gitsync_test_postgres::{Database, execute};
 use sqlx::Connection;
@@ -15,7 +15,7 @@ use support::{job, open, until_counted};
 
 gitsync_test_postgres::keeper!();
 
-/// How many hosts there are, of which one job each begins and ends.
+/// How many hosts there are, of which one job each begins.
 const HOSTS: i64 = 500;
 
 #[tokio::test]
@@ -30,9 +30,7 @@ async fn counts_of_hosts_leave_the_index_alone() {
     for jobs in jobs.chunks(50) {
         store.enqueue(jobs).await.unwrap();
         let request = ClaimRequest { limit: 50, storages: vec!["default".parse().unwrap()] };
-        let claimed = store.claim(&request).await.unwrap();
-        let ended: Vec<_> = claimed.iter().map(|job| (job.lease, JobOutcome::Done)).collect();
-        store.finish(&ended).await.unwrap();
+        assert_eq!(store.claim(&request).await.unwrap().len(), 50);
     }
     Arc::into_inner(store).unwrap().close().await;
     until_counted(&mut connection).await;

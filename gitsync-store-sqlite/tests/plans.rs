@@ -145,6 +145,7 @@ async fn hot_queries_use_their_indexes() {
     assert_uses(c, &jobs::delete_untouched(Sqlite, &ids).unwrap(), &primary_key).await;
     assert_uses(c, &jobs::request_cancel(Sqlite, &ids).unwrap(), &primary_key).await;
     assert_uses(c, &hosts::delete_idle(Sqlite, NOW, 10).unwrap(), &["sqlite_autoindex_source_host_1 (name=?)"]).await;
-    assert_uses(c, &hosts::block(Sqlite, &"a".parse().unwrap(), until).unwrap(), &[]).await;
+    let change = hosts::HostChange { host: "a".parse().unwrap(), running: -1, blocked_until: Some(until) };
+    assert_uses(c, &hosts::change(Sqlite, &[change]).unwrap()[0], &[]).await;
     store.close().await;
 }

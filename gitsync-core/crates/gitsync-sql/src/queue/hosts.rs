@@ -23,18 +23,17 @@ pub(super) struct Hosts(BTreeMap<HostKey, Change>);
 
 #[derive(Debug, Default)]
 struct Change {
-    began: i64,
-    ended: i64,
+    running: i64,
     blocked_until: Option<Timestamp>,
 }
 
 impl Hosts {
     pub(super) fn began(&mut self, host: &HostKey) {
-        self.change(host, |change| change.began += 1);
+        self.change(host, |change| change.running += 1);
     }
 
     pub(super) fn ended(&mut self, host: &HostKey) {
-        self.change(host, |change| change.ended += 1);
+        self.change(host, |change| change.running -= 1);
     }
 
     pub(super) fn blocked(&mut self, host: &HostKey, until: Timestamp) {
@@ -49,17 +48,13 @@ impl Hosts {
     }
 
     pub(super) async fn write(self, connection: &mut dyn Connection) -> Result<()> {
-        let dialect = connection.dialect();
-        for (host, Change { began, ended, blocked_until }) in self.0 {
-            if began > 0 {
-                connection.execute(hosts::begin(dialect, &host, began)?).await?;
-            }
-            if ended > 0 {
-                connection.execute(hosts::end(dialect, &host, ended)?).await?;
-            }
-            if let Some(until) = blocked_until {
-                connection.execute(hosts::block(dialect, &host, until)?).await?;
-            }
+        let changes = self.0.into_iter().map(|(host, change)| hosts::HostChange {
+            host,
+            running: change.running,
+            blocked_until: change.blocked_until,
+        });
+        for statement in hosts::change(connection.dialect(), &changes.collect::<Vec<_>>())? {
+            connection.execute(statement).await?;
         }
         Ok(())
     }

@@ -11,26 +11,31 @@ use crate::{Dialect, Statement, Value, statement};
 
 const EXCLUDED: &str = "excluded";
 
-/// Counts jobs of a host that began to run.
-pub fn begin(dialect: Dialect, host: &HostKey, jobs: i64) -> Result<Statement> {
+/// What happens to a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostChange {
+    /// The host.
+    pub host: HostKey,
+    /// How many more of its jobs run than did; less than none if they are fewer.
+    pub running: i64,
+    /// Until when it is left alone, unless it already was to be for longer.
+    pub blocked_until: Option<Timestamp>,
+}
+
+/// Changes hosts, each at most once. They are locked in the order they are in.
+pub fn change(dialect: Dialect, changes: &[HostChange]) -> Result<Vec<Statement>> {
     let sum = Expr::col((TABLE, RUNNING)).add(Expr::col((EXCLUDED, RUNNING)));
-    let counted = OnConflict::column(NAME).value(RUNNING, sum).to_owned();
-    upsert(dialect, host, jobs, None, &counted)
-}
-
-/// Counts jobs of a host that run no longer.
-pub fn end(dialect: Dialect, host: &HostKey, jobs: i64) -> Result<Statement> {
-    let mut update = Query::update();
-    update.table(TABLE).value(RUNNING, Expr::col(RUNNING).sub(Value::from(jobs)));
-    dialect.render(update.and_where(is(NAME, host.as_str())))
-}
-
-/// Leaves a host alone until a moment, or longer if it already was to be.
-pub fn block(dialect: Dialect, host: &HostKey, until: Timestamp) -> Result<Statement> {
     let (ours, theirs) = (|| Expr::col((EXCLUDED, BLOCKED_UNTIL)), || Expr::col((TABLE, BLOCKED_UNTIL)));
     let later = Expr::case(theirs().is_null().or(ours().gt(theirs())), ours()).finally(theirs());
-    let blocked = OnConflict::column(NAME).value(BLOCKED_UNTIL, later).to_owned();
-    upsert(dialect, host, 0, Some(until), &blocked)
+    let changed = OnConflict::column(NAME).value(RUNNING, sum).value(BLOCKED_UNTIL, later).to_owned();
+    let record = |change: &HostChange| {
+        vec![
+            (NAME, change.host.as_str().into()),
+            (RUNNING, change.running.into()),
+            (BLOCKED_UNTIL, change.blocked_until.into()),
+        ]
+    };
+    statement::insert_many(dialect, TABLE, changes.iter().map(record).collect(), Some(&changed))
 }
 
 /// Deletes hosts of which no job runs and that are not left alone, the first ones by name.
@@ -41,20 +46,6 @@ pub fn delete_idle(dialect: Dialect, now: Timestamp, limit: usize) -> Result<Sta
     // One that a claim is at is not idle.
     some.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
     statement::delete(dialect, TABLE, [Expr::col(NAME).in_subquery(some)]).map(Statement::planned_anew)
-}
-
-fn upsert(
-    dialect: Dialect,
-    host: &HostKey,
-    running: i64,
-    blocked_until: Option<Timestamp>,
-    on_conflict: &OnConflict,
-) -> Result<Statement> {
-    let record = vec![(NAME, host.as_str().into()), (RUNNING, running.into()), (BLOCKED_UNTIL, blocked_until.into())];
-    let mut statements = statement::insert_many(dialect, TABLE, vec![record], Some(on_conflict))?;
-    statements
-        .pop()
-        .ok_or_else(|| gitsync_core::Error::new(gitsync_core::ErrorKind::Internal, "no statement was made for a row"))
 }
 
 /// Finds the next moment at which a blocked host is free again.

@@ -1,0 +1,99 @@
+//! How many jobs a second are claimed and ended through the whole queue, by workers that claim some at once:
+//! `cargo bench --bench queue`.
+//!
+//! Beside it, on the same Postgres, a plain table that knows no hosts, priorities, storages and leases: what `SKIP LOCKED` alone
+//! can do. Both databases wait for the disk as they do where they are left as they were installed.
+#![allow(clippy::print_stdout, reason = "the figures are for people to read")]
+
+mod plain;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use gitsync_core::model::TaskId;
+use gitsync_core::queue::{ClaimRequest, JobOutcome, Lane, MAX_BATCH, NewJob, QueueLimits};
+use gitsync_core::{JobQueue, SystemClock, Timestamp};
+use gitsync_store_postgres::{PostgresOptions, PostgresStore};
+use gitsync_store_sqlite::SqliteStore;
+use gitsync_test_postgres::OwnServer;
+use tokio::task::JoinSet;
+
+use plain::Plain;
+
+const JOBS: usize = 20_000;
+/// How many hosts they are for.
+const HOSTS: usize = 100;
+const WORKERS: usize = 4;
+/// How many each claims at once.
+const AT_ONCE: usize = 10;
+/// How often each is measured; the best counts.
+const ROUNDS: usize = 3;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let server = OwnServer::start_durable();
+    let options: PostgresOptions = server.url().parse()?;
+    let postgres: Arc<dyn JobQueue> = Arc::new(PostgresStore::open(options, QueueLimits::default()).await?);
+    let plain = Plain::create(&server.url()).await?;
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("db");
+    let sqlite: Arc<dyn JobQueue> =
+        Arc::new(SqliteStore::open(path, Arc::new(SystemClock), QueueLimits::default()).await?);
+    let [mut by_plain, mut by_postgres, mut by_sqlite] = [Duration::MAX; 3];
+    for _ in 0..ROUNDS {
+        by_plain = by_plain.min(plain.measure().await?);
+        by_postgres = by_postgres.min(measure(&postgres).await?);
+        by_sqlite = by_sqlite.min(measure(&sqlite).await?);
+    }
+    println!("{:38} {:>10} {:>7}", format!("{WORKERS} workers, {AT_ONCE} jobs at once"), "a second", "ratio");
+    for (name, time) in [
+        ("a plain table, SKIP LOCKED", by_plain),
+        ("the queue on Postgres", by_postgres),
+        ("the queue on SQLite", by_sqlite),
+    ] {
+        let ratio = by_plain.as_secs_f64() / time.as_secs_f64();
+        println!("{name:38} {:10.0} {ratio:7.2}", JOBS as f64 / time.as_secs_f64());
+    }
+    Ok(())
+}
+
+/// Enqueues the jobs and tells how long it takes until all have been claimed and ended.
+async fn measure(queue: &Arc<dyn JobQueue>) -> Result<Duration> {
+    let jobs = (0..JOBS).map(job).collect::<Result<Vec<_>>>()?;
+    for jobs in jobs.chunks(MAX_BATCH) {
+        queue.enqueue(jobs).await?;
+    }
+    let begin = Instant::now();
+    let mut workers = JoinSet::new();
+    for _ in 0..WORKERS {
+        workers.spawn(work(Arc::clone(queue)));
+    }
+    let mut ended = 0;
+    while let Some(worker) = workers.join_next().await {
+        ended += worker??;
+    }
+    let elapsed = begin.elapsed();
+    ensure!(ended == JOBS, "{ended} of {JOBS} jobs were ended");
+    Ok(elapsed)
+}
+
+async fn work(queue: Arc<dyn JobQueue>) -> Result<usize> {
+    let request = ClaimRequest { limit: AT_ONCE, storages: vec!["default".parse()?] };
+    let mut ended = 0;
+    loop {
+        let claimed = queue.claim(&request).await?;
+        if claimed.is_empty() {
+            return Ok(ended);
+        }
+        let outcomes: Vec<_> = claimed.into_iter().map(|job| (job.lease, JobOutcome::Done)).collect();
+        ended += queue.finish(&outcomes).await?.into_iter().filter(|ended| *ended).count();
+    }
+}
+
+fn job(number: usize) -> Result<NewJob> {
+    let host = format!("h{}.example", number % HOSTS);
+    let lane = Lane { storage: "default".parse()?, host: host.parse()? };
+    let run_at = Timestamp::from_secs(number as i64);
+    Ok(NewJob { id: TaskId::generate(), lane, priority: 0, run_at, attempt: 0, epoch: 0 })
+}
