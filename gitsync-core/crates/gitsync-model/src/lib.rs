@@ -87,7 +87,7 @@ pub fn check<D: Database>() {
         RngSeed::Random => fastrand::u64(..),
     };
     let config = Config {
-        cases: u32::try_from(size(10, 200)).unwrap_or(u32::MAX),
+        cases: u32::try_from(size(8, 200)).unwrap_or(u32::MAX),
         max_shrink_iters: 1_000,
         failure_persistence: None,
         rng_seed: RngSeed::Fixed(seed),

@@ -20,7 +20,7 @@ use crate::ids::Ids;
 use crate::values::later;
 
 /// How many calls are made between two comparisons of all there is.
-const COMPARE_EVERY: usize = 15;
+const COMPARE_EVERY: usize = 30;
 
 /// A store and a queue.
 pub(crate) struct Side {
