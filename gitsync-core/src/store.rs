@@ -379,7 +379,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// [`rules::report_storage`](crate::rules::report_storage). Of machines that report one at once, one is accepted.
     ///
     /// # Errors
-    /// `Conflict` if another machine serves it, `InvalidInput` for a machine's name that the rule refuses.
+    /// `Conflict` if another machine serves it, or if the disk is not the one that is known by this name; `InvalidInput` for a machine's name that the rule refuses.
     async fn report_storage(&self, report: &StorageReport) -> Result<()>;
 
     /// Returns the storages that were ever reported, the ones seen last first, at most [`MAX_STORAGES`], and the time.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use gitsync_core::queue::QueueLimits;
 use gitsync_core::{ErrorKind, Store, SystemClock};
-use gitsync_sql::migrations;
+use gitsync_sql::{Dialect, migrations};
 use gitsync_store_sqlite::SqliteStore;
 use sqlx::Executor;
 
@@ -58,6 +58,30 @@ async fn a_database_of_a_newer_version_is_left_alone() {
     open(path.as_path()).await;
     connect(&path).await.execute("INSERT INTO schema_migration VALUES (999, 'future', 0)").await.unwrap();
     assert_eq!(refused(&path).await, ErrorKind::Unsupported);
+}
+
+/// What served a storage before disks were told apart serves it on for the rest of its minute.
+#[tokio::test]
+async fn a_storage_of_an_older_version_is_known_and_its_disk_is_not() {
+    let (_directory, path) = place();
+    open(path.as_path()).await;
+    let mut connection = connect(&path).await;
+    let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name != 'schema_migration'";
+    let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&mut connection).await.unwrap();
+    connection.execute("PRAGMA foreign_keys = OFF; DELETE FROM schema_migration WHERE version > 3").await.unwrap();
+    let dropped = tables.iter().map(|table| format!("DROP TABLE {table}"));
+    let made = migrations()[..3].iter().flat_map(|step| step.statements(Dialect::Sqlite));
+    for statement in dropped.chain(made) {
+        connection.execute(sqlx::AssertSqlSafe(statement)).await.unwrap();
+    }
+    let row =
+        "INSERT INTO storage (name, host, is_shared, free_bytes, seen_at) VALUES ('disk', 'here', FALSE, 7, 1000000)";
+    connection.execute(row).await.unwrap();
+
+    let store = open(path.as_path()).await;
+    let [found] = &store.storages().await.unwrap().storages[..] else { panic!("there is one") };
+    assert_eq!((found.disk, found.machine.as_str(), found.free_bytes), (None, "here", 7));
+    assert_eq!((found.seen_at.as_secs(), found.served_until.as_secs()), (1, 61));
 }
 
 #[tokio::test]

@@ -93,6 +93,9 @@ impl GitSyncBuilder {
 
     /// Adds a storage that this process serves: a name all processes know, and where the disk is on this machine. Processes
     /// on other machines do not serve it meanwhile. A process without a storage has no workers.
+    ///
+    /// The name belongs to the disk that is first reported by it, which has an id of its own in `.gitsync/disk`. Another disk of
+    /// that name is not served, unless somebody writes the known id to that file because it is to take the place of a lost one.
     pub fn storage(mut self, name: &str, directory: impl Into<PathBuf>) -> Self {
         self.storages.push((name.to_owned(), directory.into(), false));
         self

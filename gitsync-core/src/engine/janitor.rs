@@ -1,6 +1,5 @@
 //! The janitor: tidies up what crashes, retries and time leave behind.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,7 +14,7 @@ use super::relay::relay_outbox;
 use crate::backend::{RefEdit, RefTransaction};
 use crate::cancel::Cancellation;
 use crate::error::{ErrorKind, Result};
-use crate::model::{Cursor, PageRequest, RefName, Repository, RepositoryId, StorageName, SyncTask, TaskId};
+use crate::model::{Cursor, PageRequest, RefName, Repository, RepositoryId, SyncTask, TaskId};
 use crate::rules::may_serve;
 use crate::store::{RepositoryFilter, Retention};
 
@@ -59,26 +58,29 @@ impl Janitor {
         report("queue waiting tasks", relay_outbox(&self.parts, ROUND_BATCH).await);
         report("prune old rows", self.prune_rows().await);
         report("forget idle hosts", self.forget_hosts().await);
-        let storages = match self.storages_to_tidy().await {
-            Ok(storages) => storages,
-            Err(error) => return warn!(%error, "cannot look for storages to tidy up"),
-        };
-        for storage in storages.values() {
+        for storage in self.parts.storages.values() {
+            match self.may_tidy(storage).await {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(error) => {
+                    warn!(%error, storage = %storage.name(), "cannot tell who serves the storage");
+                    continue;
+                }
+            }
             report("end interrupted swaps", self.replay_journals(storage).await);
             report("remove temporary directories", self.remove_temporaries(storage).await);
             report("empty the trash", empty_trash(storage).await);
         }
-        report("prune kept references", self.prune_kept(&storages).await);
+        report("prune kept references", self.prune_kept().await);
     }
 
-    /// Returns the storages of this process that no other machine serves: of those it does not see the locks.
-    async fn storages_to_tidy(&self) -> Result<BTreeMap<&StorageName, &Storage>> {
+    /// Tells whether a storage may be tidied up from here now: no other machine serves it, whose locks would not be seen, and it
+    /// is the disk that is known by its name.
+    async fn may_tidy(&self, storage: &Storage) -> Result<bool> {
+        let report = self.parts.report_of(storage).await?;
         let known = self.parts.store.storages().await?;
-        let is_ours = |storage: &Storage| {
-            let row = known.storages.iter().find(|row| row.name == *storage.name());
-            row.is_none_or(|row| may_serve(row, &self.parts.machine, storage.is_shared(), known.at))
-        };
-        Ok(self.parts.storages.iter().filter(|(_, storage)| is_ours(storage)).collect())
+        let row = known.storages.iter().find(|row| row.name == report.name);
+        Ok(row.is_none_or(|row| may_serve(row, &report, known.at)))
     }
 
     async fn prune_rows(&self) -> Result<usize> {
@@ -145,7 +147,7 @@ impl Janitor {
     }
 
     /// Prunes kept references of the next few repositories, beginning anew after the last one.
-    async fn prune_kept(&self, storages: &BTreeMap<&StorageName, &Storage>) -> Result<usize> {
+    async fn prune_kept(&self) -> Result<usize> {
         let after = self.next_repository.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let page = PageRequest::new(REPOSITORIES_PER_ROUND, after)?;
         let page = self.parts.store.list_repositories(&RepositoryFilter::default(), &page).await?;
@@ -153,7 +155,7 @@ impl Janitor {
         let oldest_day = self.parts.clock.now().before(self.parts.options.kept_retention).utc_day();
         let mut count = 0;
         for repository in &page.items {
-            let Some(storage) = storages.get(&repository.storage) else { continue };
+            let Some(storage) = self.parts.storages.get(&repository.storage) else { continue };
             match self.prune_kept_of(storage, repository, &oldest_day).await {
                 Ok(pruned) => count += pruned,
                 Err(error) => warn!(%error, repository = %repository.id, "cannot prune kept references"),
@@ -177,6 +179,9 @@ impl Janitor {
         let expired = refs.into_iter().filter(|(name, _)| kept_on(name).is_some_and(|day| day < oldest_day.as_bytes()));
         let edits: Vec<_> = expired.map(|(name, id)| RefEdit { name, old: Some(id), new: None }).collect();
         if edits.is_empty() {
+            return Ok(0);
+        }
+        if !self.may_tidy(storage).await? {
             return Ok(0);
         }
         let count = edits.len();

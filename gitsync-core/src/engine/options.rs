@@ -5,6 +5,12 @@ use std::time::Duration;
 use crate::error::{Error, ErrorKind, Result};
 use crate::rules::Rhythm;
 
+/// The shortest time that a storage counts as served by who reported it: several reports.
+const SHORTEST_TURN: Duration = Duration::from_secs(60);
+
+/// How long another machine waits beyond that: for what runs to be told to stop, and to do so.
+const HANDOVER: Duration = Duration::from_secs(10);
+
 /// The limits and rhythms of the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineOptions {
@@ -77,6 +83,17 @@ impl EngineOptions {
         Ok(())
     }
 
+    /// Returns how long a worker goes on with a storage after its last report: no shorter than with a job after the last
+    /// heartbeat, so that a database that is away ends no job earlier than its lease does.
+    pub(super) fn turn(&self) -> Duration {
+        self.lease.saturating_add(self.heartbeat_interval).max(SHORTEST_TURN)
+    }
+
+    /// Returns how long other machines are to leave a storage alone after a report.
+    pub(super) fn serves_for(&self) -> Duration {
+        self.turn().saturating_add(HANDOVER)
+    }
+
     /// Returns how often repositories are synced.
     pub(super) fn rhythm(&self) -> Rhythm {
         Rhythm { min: self.sync_interval_min, max: self.sync_interval_max }
@@ -111,6 +128,19 @@ impl Default for EngineOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_storage_is_held_for_longer_than_the_leases_of_its_jobs() {
+        let seconds = Duration::from_secs;
+        for (lease, turn) in [(1, 60), (60, 75), (3600, 4500)] {
+            let options = EngineOptions {
+                lease: seconds(lease),
+                heartbeat_interval: seconds(lease) / 4,
+                ..EngineOptions::default()
+            };
+            assert_eq!((options.turn(), options.serves_for()), (seconds(turn), seconds(turn) + HANDOVER));
+        }
+    }
 
     #[test]
     fn the_shortest_pause_between_syncs_is_not_longer_than_the_longest() {

@@ -10,7 +10,7 @@ use super::steps::StepHook;
 use crate::backend::GitBackend;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::StorageName;
+use crate::model::{StorageName, StorageReport};
 use crate::queue::{JobQueue, NewJob};
 use crate::source::SourcePolicy;
 use crate::store::Store;
@@ -49,6 +49,23 @@ impl Parts {
             Error::new(ErrorKind::Unavailable, "this process does not serve the repository's storage")
                 .with("storage", name)
         })
+    }
+
+    /// Returns what is to be reported of a storage that this process serves.
+    pub(crate) async fn report_of(&self, storage: &Storage) -> Result<StorageReport> {
+        let storage = storage.clone();
+        let (machine, serves_for) = (self.machine.clone(), self.options.serves_for());
+        blocking(move || {
+            Ok(StorageReport {
+                name: storage.name().clone(),
+                disk: storage.disk()?,
+                machine,
+                is_shared: storage.is_shared(),
+                free_bytes: storage.free_bytes()?,
+                serves_for,
+            })
+        })
+        .await
     }
 
     /// Puts jobs into the queue and notes that in the store. What fails here the outbox makes good.

@@ -23,5 +23,5 @@ pub use page::{Cursor, MAX_PAGE_ITEMS, Page, PageRequest};
 pub use ref_name::{MAX_REF_NAME_BYTES, RESERVED_NAMESPACE, RefName};
 pub use ref_update::{RefChange, RefUpdate};
 pub use repository::{Layout, Repository, SourceType, StatusBefore};
-pub use storage::{KnownStorages, StorageRecord, StorageReport};
+pub use storage::{DiskId, KnownStorages, StorageRecord, StorageReport};
 pub use task::{Progress, StoredError, Strength, SyncTask, TaskKind, TaskParameters};

@@ -37,5 +37,5 @@ pub use purge::purge;
 pub use request::{Disposition, Request, Requested, Unfinished, request};
 pub use rhythm::{Rhythm, next_sync_at};
 pub use start::{Start, start};
-pub use storage::{MAX_MACHINE_BYTES, STORAGE_FRESH_FOR, is_fresh, may_serve, report_storage};
+pub use storage::{MAX_MACHINE_BYTES, is_fresh, may_serve, report_storage};
 pub use work::may_write;

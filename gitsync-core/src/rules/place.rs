@@ -47,9 +47,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::rules::STORAGE_FRESH_FOR;
     use crate::rules::fixtures::NOW;
 
+    const TURN: Duration = Duration::from_secs(60);
     const FRESH: Duration = Duration::from_secs(59);
 
     fn name(name: &str) -> StorageName {
@@ -58,7 +58,8 @@ mod tests {
 
     fn record(storage: &str, free_bytes: u64, age: Duration) -> StorageRecord {
         let (machine, seen_at) = ("here".into(), NOW.before(age));
-        StorageRecord { name: name(storage), machine, is_shared: false, free_bytes, seen_at }
+        let (disk, served_until) = (None, seen_at.after(TURN));
+        StorageRecord { name: name(storage), disk, machine, is_shared: false, free_bytes, seen_at, served_until }
     }
 
     fn known(storages: &[StorageRecord]) -> KnownStorages {
@@ -67,7 +68,7 @@ mod tests {
 
     #[test]
     fn what_is_wanted_has_to_be_known() {
-        let known = known(&[record("a", 5, STORAGE_FRESH_FOR * 100), record("b", 9, FRESH)]);
+        let known = known(&[record("a", 5, TURN * 100), record("b", 9, FRESH)]);
         let place = |wanted: &str| place(Some(&name(wanted)), &known, &[name("own")]);
         assert_eq!(place("a").unwrap(), name("a"), "its worker will be back");
         assert_eq!(place("own").unwrap(), name("own"));
@@ -87,7 +88,7 @@ mod tests {
     fn the_roomiest_that_is_served_is_chosen() {
         let disks = [
             record("full", 0, FRESH),
-            record("gone", 100, STORAGE_FRESH_FOR),
+            record("gone", 100, TURN),
             record("second", 50, FRESH),
             record("first", 50, FRESH),
         ];
@@ -97,7 +98,7 @@ mod tests {
 
     #[test]
     fn without_one_that_is_served_it_is_the_process_own() {
-        let gone = known(&[record("gone", 100, STORAGE_FRESH_FOR)]);
+        let gone = known(&[record("gone", 100, TURN)]);
         assert_eq!(place(None, &gone, &[name("b"), name("a")]).unwrap(), name("a"));
         assert_eq!(place(None, &known(&[]), &[name("b")]).unwrap(), name("b"));
         let error = place(None, &gone, &[]).unwrap_err();

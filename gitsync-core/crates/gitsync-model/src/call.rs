@@ -30,7 +30,7 @@ pub(crate) enum Call {
     Unarchive { repository: u8 },
     CancelTask { repository: u8, which: Which },
     Prune { tasks: u64, log: u64, limit: usize },
-    ReportStorage { storage: u8, machine: u8, is_shared: bool, free_bytes: u64 },
+    ReportStorage { storage: u8, disk: u8, machine: u8, is_shared: bool, free_bytes: u64 },
     Relay { limit: usize, is_enqueued: bool, is_marked: bool },
     Enqueue(Vec<Job>),
     Claim { limit: usize, storages: u8 },
@@ -195,13 +195,13 @@ fn one_of(some: &BTreeSet<u8>) -> BoxedStrategy<u8> {
 fn of_all_repositories() -> BoxedStrategy<Call> {
     let relay = (0..9_usize, any::<bool>(), any::<bool>());
     let prune = (0..900_u64, 0..600_u64, 0..100_usize);
-    let report = (0..3_u8, 0..2_u8, any::<bool>(), 0..4_u64);
+    let report = (0..3_u8, prop_oneof![6 => Just(0_u8), 1 => Just(1_u8)], 0..2_u8, any::<bool>(), 0..4_u64);
     prop_oneof![
         2 => (0..4_usize).prop_map(|limit| Call::RequestDue { limit }),
         2 => relay.prop_map(|(limit, is_enqueued, is_marked)| Call::Relay { limit, is_enqueued, is_marked }),
         1 => prune.prop_map(|(tasks, log, limit)| Call::Prune { tasks, log, limit }),
-        1 => report.prop_map(|(storage, machine, is_shared, free_bytes)| {
-            Call::ReportStorage { storage, machine, is_shared, free_bytes }
+        1 => report.prop_map(|(storage, disk, machine, is_shared, free_bytes)| {
+            Call::ReportStorage { storage, disk, machine, is_shared, free_bytes }
         }),
     ]
     .boxed()

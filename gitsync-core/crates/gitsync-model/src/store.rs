@@ -86,10 +86,12 @@ impl Pair {
                 let retention = Retention { tasks_before: before(tasks), ref_updates_before: before(log), limit };
                 let _ = ask!(pair, store.prune(&retention));
             }
-            Call::ReportStorage { storage, machine, is_shared, free_bytes } => {
+            Call::ReportStorage { storage, disk, machine, is_shared, free_bytes } => {
                 let (name, machine) = (format!("disk{storage}"), format!("machine{machine}"));
                 let name = name.parse().expect("a storage name");
-                let report = StorageReport { name, machine, is_shared, free_bytes };
+                let disk = format!("0198c0de-0000-7000-8000-{disk:012}").parse().expect("the id of a disk");
+                let serves_for = std::time::Duration::from_secs(60);
+                let report = StorageReport { name, disk, machine, is_shared, free_bytes, serves_for };
                 let _ = ask!(pair, store.report_storage(&report));
             }
             Call::Relay { limit, is_enqueued, is_marked } => pair.relay(limit, is_enqueued, is_marked).await,

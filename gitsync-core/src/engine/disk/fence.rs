@@ -94,7 +94,8 @@ impl DiskFence {
         &self.path
     }
 
-    fn lock(&self) -> Result<File> {
+    /// Takes the lock of the file, which is made if it is not there.
+    pub(super) fn lock(&self) -> Result<File> {
         let give_up_at = Instant::now() + LOCK_PATIENCE;
         loop {
             if let Some(file) = self.try_lock()? {

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
 use super::fence::DiskFence;
+use super::identity;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Repository, RepositoryId, Slug, StorageName, TaskId};
+use crate::model::{DiskId, Repository, RepositoryId, Slug, StorageName, TaskId};
 
 /// A disk that holds repositories: a name that all processes know, and the directory it has on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +20,7 @@ pub struct Storage {
 }
 
 impl Storage {
-    /// Opens a storage and makes its directories.
+    /// Opens a storage, makes its directories and gives the disk an id if it has none.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if the root is not absolute or is no directory; those of the file system.
@@ -34,6 +35,7 @@ impl Storage {
         for directory in ["fence", "tmp", "journal", "trash", "aside"] {
             fs::create_dir_all(storage.control(directory))?;
         }
+        identity::identify(&storage.control("disk"))?;
         Ok(storage)
     }
 
@@ -46,6 +48,15 @@ impl Storage {
     /// Tells whether machines share the storage.
     pub fn is_shared(&self) -> bool {
         self.is_shared
+    }
+
+    /// Returns which disk is there now: another one may have been mounted since the storage was opened, or none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] if there is none, [`ErrorKind::Corrupt`] if its id cannot be understood; those of the file
+    /// system.
+    pub fn disk(&self) -> Result<DiskId> {
+        identity::read(&self.control("disk"))
     }
 
     /// Returns how many bytes this process could still write.
@@ -121,6 +132,24 @@ mod tests {
     fn a_relative_root_is_refused() {
         let error = Storage::open("default".parse().unwrap(), "repos").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn a_disk_is_itself_wherever_it_is_mounted() {
+        let root = tempfile::tempdir().unwrap();
+        let open = |name: &str| Storage::open("default".parse().unwrap(), root.path().join(name)).unwrap();
+        let disk = open("a").disk().unwrap();
+        fs::rename(root.path().join("a"), root.path().join("b")).unwrap();
+        assert_eq!(open("b").disk().unwrap(), disk);
+        assert_ne!(open("a").disk().unwrap(), disk);
+    }
+
+    #[test]
+    fn a_disk_that_went_away_is_missed() {
+        let root = tempfile::tempdir().unwrap();
+        let storage = Storage::open("default".parse().unwrap(), root.path()).unwrap();
+        fs::rename(root.path().join(".gitsync"), root.path().join("elsewhere")).unwrap();
+        assert_eq!(storage.disk().unwrap_err().kind(), ErrorKind::Unavailable);
     }
 
     #[test]

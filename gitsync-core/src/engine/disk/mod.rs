@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! {storage root}/{organisation}/{repository}     what is published
+//! {storage root}/.gitsync/disk                   which disk it is
 //! {storage root}/.gitsync/fence/{repository id}  who may publish; stays for ever
 //! {storage root}/.gitsync/tmp/{task}-{fence}     clones in the making
 //! {storage root}/.gitsync/journal/{repository}   swaps that take two renames
@@ -14,6 +15,7 @@
 mod adopt;
 mod fence;
 mod git_config;
+mod identity;
 mod layout;
 mod locks;
 mod manifest;

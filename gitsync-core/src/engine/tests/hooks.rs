@@ -45,6 +45,11 @@ pub(super) fn deaf() -> EngineOptions {
     EngineOptions { heartbeat_interval: never, cancel_poll_interval: never, ..EngineOptions::default() }
 }
 
+/// Ends what hangs before its storage counts as given up, since the clock of a test that says so stands still meanwhile.
+pub(super) fn hasty() -> EngineOptions {
+    EngineOptions { task_time_limit: Duration::from_secs(10), ..EngineOptions::default() }
+}
+
 /// Lets a worker work beside the test until nothing is due.
 pub(super) fn start(engine: &GitSync) -> JoinHandle<()> {
     let worker = engine.worker();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 
-use super::hooks::{PauseAt, deaf, start};
+use super::hooks::{PauseAt, deaf, hasty, start};
 use super::world::{LONG_ENOUGH, World, is_done};
 use crate::engine::metrics;
 use crate::error::{Error, ErrorKind};
@@ -106,7 +106,7 @@ async fn lost_leases_and_abandoned_attempts_are_counted() {
 
     world.create("b", true).await;
     let hangs = PauseAt::new("listed");
-    let worker = start(&world.engine(Arc::clone(&hangs) as _));
+    let worker = start(&world.engine_with(Arc::clone(&hangs) as _, hasty()));
     hangs.reached.notified().await;
     // From here on nobody does anything but wait, and all waiting takes no time.
     tokio::time::pause();

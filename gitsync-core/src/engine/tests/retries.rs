@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::hooks::{PauseAt, start};
+use super::hooks::{PauseAt, hasty, start};
 use super::world::{LONG_ENOUGH, World, is_done};
 use crate::cancel::Cancellation;
 use crate::clock::Clock;
@@ -176,7 +176,7 @@ async fn an_attempt_that_hangs_ends_with_a_timeout() {
     world.upstream(1);
     let (_, task) = world.create("a", true).await;
     let hangs = PauseAt::new("listed");
-    let worker = start(&world.engine(Arc::clone(&hangs) as _));
+    let worker = start(&world.engine_with(Arc::clone(&hangs) as _, hasty()));
     hangs.reached.notified().await;
     // From here on nobody does anything but wait, and all waiting takes no time.
     tokio::time::pause();

@@ -7,18 +7,22 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use super::world::{World, is_done};
+use super::hooks::{PauseAt, start};
+use super::world::{LONG_ENOUGH, World, is_done};
 use crate::cancel::Cancellation;
 use crate::clock::Clock;
 use crate::engine::{CreateRepository, GitSync};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{OrganisationId, StorageRecord, StorageReport, TaskId};
+use crate::model::{DiskId, OrganisationId, StorageRecord, StorageReport, TaskId};
 use crate::state::TaskStatus;
 use crate::store::Store;
 use crate::testing::{ManualClock, StoreCall};
 
 /// How often workers report, and a moment more.
 const REPORT: Duration = Duration::from_millis(15_001);
+
+/// So many reports after its last one, a machine's storage is another's to take.
+const TAKEOVER: usize = 6;
 
 /// How many sleep in a worker that has nothing to do: heartbeats, cancellations, the report and the next claim.
 const IDLE: usize = 4;
@@ -34,8 +38,13 @@ impl World {
     }
 
     async fn report(&self, name: &str, machine: &str, free_bytes: u64) -> Result<()> {
-        let (name, machine) = (name.parse().unwrap(), machine.to_owned());
-        self.store.report_storage(&StorageReport { name, machine, is_shared: false, free_bytes }).await
+        self.report_disk(self.storage().disk().unwrap(), name, machine, free_bytes).await
+    }
+
+    async fn report_disk(&self, disk: DiskId, name: &str, machine: &str, free_bytes: u64) -> Result<()> {
+        let (name, machine, serves_for) = (name.parse().unwrap(), machine.to_owned(), 4 * REPORT);
+        let report = StorageReport { name, disk, machine, is_shared: false, free_bytes, serves_for };
+        self.store.report_storage(&report).await
     }
 
     async fn is_done(&self, task: TaskId) -> bool {
@@ -99,7 +108,7 @@ async fn a_storage_of_another_machine_is_left_alone_until_that_is_gone() {
     assert_eq!(refused.kind(), ErrorKind::Conflict);
 
     let worker = Running::start(&world.on("here"));
-    for _ in 0..4 {
+    for _ in 0..TAKEOVER {
         world.clock.wait_for_sleepers(IDLE).await;
         assert_eq!(world.gitsync.task(task.id).await.unwrap().status, TaskStatus::Pending);
         world.clock.advance(REPORT);
@@ -119,10 +128,10 @@ async fn a_storage_that_was_taken_over_is_let_go() {
     world.upstream(3);
     let worker = Running::start(&world.on("here"));
     world.clock.wait_for_sleepers(IDLE).await;
-    for nth in 1..=4 {
+    for nth in 1..=TAKEOVER {
         world.store.fail(StoreCall::ReportStorage, nth, Error::new(ErrorKind::Unavailable, "it is away"));
     }
-    for _ in 0..4 {
+    for _ in 0..TAKEOVER {
         world.clock.advance(REPORT);
         world.clock.wait_for_sleepers(IDLE).await;
     }
@@ -138,6 +147,69 @@ async fn a_storage_that_was_taken_over_is_let_go() {
         tokio::task::yield_now().await;
     }
     worker.end().await;
+}
+
+/// It may have been the last job of this storage for long: another machine is free to work on it by then.
+async fn what_runs_ends(reports: usize, error: ErrorKind) {
+    let world = World::new();
+    world.upstream(3);
+    let (_, task) = world.create("a", true).await;
+    let pause = PauseAt::new("listed");
+    let engine = world.engine(Arc::clone(&pause) as _);
+    let worker = start(&engine);
+    pause.reached.notified().await;
+    for nth in 1..=reports {
+        world.store.fail(StoreCall::ReportStorage, nth, Error::new(error, "it is not to be"));
+    }
+    for _ in 0..reports {
+        world.clock.wait_for_sleepers(IDLE - 1).await;
+        world.clock.advance(REPORT);
+    }
+    // It is never let go: that would be its time limit, about which something is written.
+    worker.await.unwrap();
+    let task = world.gitsync.task(task.id).await.unwrap();
+    assert_eq!((task.status, task.error), (TaskStatus::Running, None), "nothing may be written any more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_runs_on_a_storage_ends_when_another_machine_has_it() {
+    what_runs_ends(1, ErrorKind::Conflict).await;
+}
+
+/// The queue is there all the time and extends the lease.
+#[tokio::test(start_paused = true)]
+async fn what_runs_on_a_storage_ends_when_it_was_not_reported_for_long() {
+    what_runs_ends(TAKEOVER, ErrorKind::Unavailable).await;
+}
+
+/// Both machines call their own disk `default`, and one of them is away for long.
+#[tokio::test]
+async fn another_disk_of_that_name_is_left_alone_for_ever() {
+    let world = World::new();
+    world.upstream(3);
+    let repository = world.mirror().await;
+    let disk = tempfile::tempdir().unwrap();
+    let other = world.builder().machine("there").repos_dir(disk.path()).build().unwrap();
+    let trash = disk.path().join(".gitsync/trash/old");
+    fs::write(&trash, "").unwrap();
+    for _ in 0..3 {
+        world.clock.advance(LONG_ENOUGH);
+        world.gitsync.sync(repository.id).await.unwrap();
+        let refused = other.worker().run_until_idle().await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Conflict);
+        assert!(refused.hint_text().unwrap().contains(".gitsync/disk"), "{refused:?}");
+        other.janitor().round().await;
+        assert!(trash.exists() && !disk.path().join("org").exists());
+    }
+    // The machine was started anew, and has another name for that.
+    assert_eq!(world.on("here after a start").worker().run_until_idle().await.unwrap(), 1);
+    world.check_books(repository.id).await;
+
+    // The disk was lost, and the other one is to take its place.
+    world.clock.advance(LONG_ENOUGH);
+    fs::copy(world.storage().root().join(".gitsync/disk"), disk.path().join(".gitsync/disk")).unwrap();
+    other.worker().run_until_idle().await.unwrap();
+    assert_eq!(world.storages().await[0].machine, "there");
 }
 
 #[tokio::test]

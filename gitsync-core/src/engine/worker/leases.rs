@@ -9,6 +9,7 @@ use tracing::warn;
 use crate::cancel::Cancellation;
 use crate::engine::parts::Parts;
 use crate::error::{Error, ErrorKind};
+use crate::model::StorageName;
 use crate::queue::{HeartbeatAnswer, Lease, MAX_BATCH};
 
 /// Why a running job is told to stop.
@@ -20,7 +21,7 @@ pub(super) enum Ending {
     Deadline,
     /// The worker is shutting down.
     Shutdown,
-    /// Another worker has the job.
+    /// Another worker has the job, or another machine its storage, or may have.
     Lost,
 }
 
@@ -33,6 +34,7 @@ pub(super) struct Leases {
 
 #[derive(Clone, Debug)]
 struct Entry {
+    storage: StorageName,
     cancellation: Cancellation,
     ending: Arc<Mutex<Option<Ending>>>,
     extended_at: Instant,
@@ -52,8 +54,9 @@ impl Leases {
     }
 
     /// Adds a lease that was just claimed.
-    pub(super) fn add(self: &Arc<Self>, lease: Lease) -> LiveJob {
-        let entry = Entry { cancellation: Cancellation::new(), ending: Arc::default(), extended_at: Instant::now() };
+    pub(super) fn add(self: &Arc<Self>, lease: Lease, storage: StorageName) -> LiveJob {
+        let (cancellation, ending) = (Cancellation::new(), Arc::default());
+        let entry = Entry { storage, cancellation, ending, extended_at: Instant::now() };
         self.lock().insert(lease, entry.clone());
         LiveJob { leases: Arc::clone(self), lease, entry }
     }
@@ -81,6 +84,13 @@ impl Leases {
     pub(super) fn stop_all(&self, ending: Ending) {
         for entry in self.lock().values() {
             entry.end(ending);
+        }
+    }
+
+    /// Tells the jobs of all storages but these to stop, as those that another worker has.
+    pub(super) fn lose_all_but(&self, served: &[StorageName]) {
+        for entry in self.lock().values().filter(|entry| !served.contains(&entry.storage)) {
+            entry.end(Ending::Lost);
         }
     }
 

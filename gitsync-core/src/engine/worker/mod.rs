@@ -39,7 +39,7 @@ const RELAY_BATCH: usize = 64;
 ///
 /// Made by [`GitSync::worker`](super::GitSync::worker). Any number of workers, in any number of processes, share one queue. A
 /// storage is served from one machine at a time unless it is declared shared: a worker on another one leaves its jobs alone
-/// until nobody has reported the storage for [`STORAGE_FRESH_FOR`](crate::rules::STORAGE_FRESH_FOR).
+/// until nobody has reported the storage for longer than a lease, and for ever if it has another disk of that name.
 #[derive(Debug)]
 pub struct Worker {
     parts: Arc<Parts>,
@@ -49,7 +49,8 @@ pub struct Worker {
 
 impl Worker {
     pub(super) fn new(parts: Arc<Parts>) -> Self {
-        Worker { leases: Arc::new(Leases::new(Arc::clone(&parts))), storages: Storages::new(Arc::clone(&parts)), parts }
+        let leases = Arc::new(Leases::new(Arc::clone(&parts)));
+        Worker { storages: Storages::new(Arc::clone(&parts), Arc::clone(&leases)), leases, parts }
     }
 
     /// Runs jobs until `shutdown`, then waits for what runs, at most for [`EngineOptions::drain`](super::EngineOptions::drain),
@@ -75,7 +76,7 @@ impl Worker {
     /// Runs jobs until none is due, and tells how many there were. For one-shot programs and tests.
     ///
     /// # Errors
-    /// Those of the queue and the store; [`ErrorKind::Conflict`] if another machine serves one of the storages.
+    /// Those of the queue and the store; [`ErrorKind::Conflict`] if another machine serves one of the storages, or it is another disk.
     pub async fn run_until_idle(&self) -> Result<usize> {
         self.storages.report().await?;
         let mut jobs = JoinSet::new();
@@ -146,7 +147,7 @@ impl Worker {
     }
 
     fn spawn(&self, jobs: &mut JoinSet<()>, claimed: ClaimedJob) {
-        let live = self.leases.add(claimed.lease);
+        let live = self.leases.add(claimed.lease, claimed.lane.storage.clone());
         let run =
             JobRun { parts: Arc::clone(&self.parts), live, repository: OnceLock::new(), claimed_at: Instant::now() };
         jobs.spawn(async move { run.run(claimed).await });

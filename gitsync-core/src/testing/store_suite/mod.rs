@@ -205,6 +205,8 @@ macro_rules! store_suite {
             storages: [
                 a_report_is_kept,
                 a_storage_is_served_from_one_machine,
+                another_disk_is_never_taken_for_a_storage,
+                a_storage_is_served_as_long_as_its_report_says,
                 a_shared_storage_is_served_from_many,
                 of_machines_at_once_one_gets_a_storage,
                 the_ones_seen_last_come_first,

@@ -173,3 +173,7 @@ CREATE TABLE "storage" ( "name" text NOT NULL PRIMARY KEY,
 DROP INDEX "git_commit_by_fence";
 CREATE INDEX "git_commit_unrecorded" ON "git_commit" ("repository_id",
     "recorded_by_fence") WHERE CASE WHEN orphaned_at IS NULL THEN 1 ELSE 0 END = 1;
+-- 4: tell disks apart
+ALTER TABLE "storage" ADD COLUMN "disk" text;
+ALTER TABLE "storage" ADD COLUMN "served_until" integer NOT NULL DEFAULT 0;
+UPDATE "storage" SET "served_until" = "seen_at" + 60000000;
