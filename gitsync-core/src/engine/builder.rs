@@ -103,6 +103,11 @@ impl GitSyncBuilder {
 
     /// Adds a storage that this process serves beside processes on other machines, all of which have to declare it shared.
     /// Locks on its files (`flock`) have to work among the machines: without that, two of them would write the same repository.
+    ///
+    /// What can be told from one machine is found out when the engine is built: that a lock that is held is refused to a second,
+    /// and on Linux that the directory is not mounted with locks that stay on the machine (NFS with `nolock`,
+    /// `local_lock=flock` or `local_lock=all`, and the like of SMB, Lustre, GFS2 and OCFS2). That other machines do respect the locks
+    /// is believed. So try it before: `flock FILE sleep 60` on one machine, and `flock --nonblock FILE true` on another, which has to fail.
     pub fn shared_storage(mut self, name: &str, directory: impl Into<PathBuf>) -> Self {
         self.storages.push((name.to_owned(), directory.into(), true));
         self
@@ -124,15 +129,16 @@ impl GitSyncBuilder {
     /// Puts the engine together and makes the directories of its storages, if it has any.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] if a part is missing, a storage's name or path is not usable or given twice; those of the
-    /// file system.
+    /// [`ErrorKind::InvalidInput`] if a part is missing, a storage's name or path is not usable or given twice;
+    /// [`ErrorKind::Unsupported`] if locks on the files of a storage do not work, as far as that can be told; those of the file
+    /// system.
     pub fn build(self) -> Result<GitSync> {
         let mut storages = BTreeMap::new();
         for (name, directory, is_shared) in self.storages {
             let name: StorageName = name.parse()?;
             let root = std::path::absolute(&directory)?;
             let storage = Storage::open(name.clone(), root)?;
-            let storage = if is_shared { storage.shared() } else { storage };
+            let storage = if is_shared { storage.shared()? } else { storage };
             if storages.insert(name.clone(), storage).is_some() {
                 return Err(Error::new(ErrorKind::InvalidInput, "a storage is given twice").with("storage", name));
             }

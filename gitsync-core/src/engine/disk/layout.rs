@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
 use super::fence::DiskFence;
+use super::flock;
 use super::identity;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{DiskId, Repository, RepositoryId, Slug, StorageName, TaskId};
@@ -23,7 +24,8 @@ impl Storage {
     /// Opens a storage, makes its directories and gives the disk an id if it has none.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] if the root is not absolute or is no directory; those of the file system.
+    /// [`ErrorKind::InvalidInput`] if the root is not absolute or is no directory; [`ErrorKind::Unsupported`] if a lock (`flock`)
+    /// that is held there is given to a second as well; those of the file system.
     pub fn open(name: StorageName, root: impl Into<PathBuf>) -> Result<Self> {
         let root = root.into();
         if !root.is_absolute() {
@@ -35,14 +37,19 @@ impl Storage {
         for directory in ["fence", "tmp", "journal", "trash", "aside"] {
             fs::create_dir_all(storage.control(directory))?;
         }
+        flock::probe(&storage.temporaries())?;
         identity::identify(&storage.control("disk"))?;
         Ok(storage)
     }
 
-    /// Declares that machines share the storage: locks on its files (`flock`) have to work among all of them.
-    #[must_use]
-    pub fn shared(self) -> Self {
-        Storage { is_shared: true, ..self }
+    /// Declares that machines share the storage: locks on its files (`flock`) have to work among all of them. That is believed,
+    /// except of a mount whose options say that they do not.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] for such a mount; those of the file system.
+    pub fn shared(self) -> Result<Self> {
+        flock::refuse_local_locks(&self.root)?;
+        Ok(Storage { is_shared: true, ..self })
     }
 
     /// Tells whether machines share the storage.

@@ -14,6 +14,7 @@
 
 mod adopt;
 mod fence;
+mod flock;
 mod git_config;
 mod identity;
 mod layout;
