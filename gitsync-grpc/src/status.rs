@@ -1,6 +1,7 @@
 //! Errors as callers see them: a canonical code, a message for people, and google.rpc details for programs.
 
 use std::collections::HashMap;
+use std::error::Error as _;
 use std::time::Duration;
 
 use gitsync_core::{Error, ErrorKind};
@@ -38,10 +39,9 @@ pub(crate) fn refused(field: &'static str, why: &str) -> Status {
 }
 
 fn build(error: Error, field: Option<String>) -> Status {
-    let kind = error.kind();
-    let message = message(&error);
+    let (kind, message) = (shown_kind(&error), message(&error));
     let mut metadata = HashMap::from([("kind".to_owned(), kind.as_str().to_owned())]);
-    if let Some(hint) = error.hint_text().filter(|_| !is_inside(kind)) {
+    if let Some(hint) = error.hint_text().filter(|_| !is_inside(&error)) {
         metadata.insert("hint".to_owned(), hint.to_owned());
     }
     let mut details = ErrorDetails::new();
@@ -57,28 +57,50 @@ fn build(error: Error, field: Option<String>) -> Status {
 
 /// What went wrong and what helps. What happens inside is for the log alone.
 fn message(error: &Error) -> String {
-    let kind = error.kind();
-    if !is_inside(kind) {
-        return error.hint_text().map_or_else(|| error.to_string(), |hint| format!("{error}; {hint}"));
-    }
     let hint = error.hint_text();
-    if kind == ErrorKind::Unavailable {
-        tracing::warn!(%error, hint, source = source(error), "a request failed");
-        return "the service is away for the moment; try again".to_owned();
+    if !is_inside(error) {
+        return hint.map_or_else(|| error.to_string(), |hint| format!("{error}; {hint}"));
     }
-    tracing::error!(%error, hint, source = source(error), "a request failed");
-    "the request failed inside of the server".to_owned()
+    let source = error.source().map(tracing::field::display);
+    match error.kind() {
+        ErrorKind::Unavailable => {
+            tracing::warn!(%error, hint, source, "a request failed");
+            "the service is away for the moment; try again".to_owned()
+        }
+        ErrorKind::AlreadyExists | ErrorKind::Conflict => {
+            tracing::warn!(%error, hint, source, "a request failed");
+            "the request clashes with what is there by now".to_owned()
+        }
+        _ => {
+            tracing::error!(%error, hint, source, "a request failed");
+            "the request failed inside of the server".to_owned()
+        }
+    }
 }
 
-/// Tells whether an error is about the server, and not about what was asked of it: it may name files and machines.
-fn is_inside(kind: ErrorKind) -> bool {
-    use ErrorKind::{Corrupt, DiskFull, Internal, LeaseLost, Unavailable};
+/// Tells whether an error is about the server, and not about what was asked of it: it may name files, machines and users.
+fn is_inside(error: &Error) -> bool {
+    use ErrorKind::{AlreadyExists, Conflict, Corrupt, DiskFull, Internal, LeaseLost, PermissionDenied, Unavailable};
 
-    matches!(kind, Unavailable | Internal | Corrupt | LeaseLost | DiskFull)
+    match error.kind() {
+        Unavailable | Internal | Corrupt | LeaseLost | DiskFull => true,
+        // Our own words, unless a database or a file system said it.
+        PermissionDenied | AlreadyExists | Conflict => is_foreign(error),
+        _ => false,
+    }
 }
 
-fn source(error: &Error) -> Option<tracing::field::DisplayValue<&dyn std::error::Error>> {
-    std::error::Error::source(error).map(tracing::field::display)
+/// Tells whether the error was made of one of another library, whose words it may repeat.
+fn is_foreign(error: &Error) -> bool {
+    error.source().is_some_and(|source| !source.is::<Error>())
+}
+
+/// Returns the kind that the caller is told: what the server itself may not do is no matter of the caller's rights.
+fn shown_kind(error: &Error) -> ErrorKind {
+    match error.kind() {
+        ErrorKind::PermissionDenied if is_foreign(error) => ErrorKind::Internal,
+        kind => kind,
+    }
 }
 
 /// Returns the canonical code of a kind.
@@ -135,15 +157,41 @@ mod tests {
 
     #[test]
     fn what_happens_inside_stays_inside() {
-        let cause = std::io::Error::other("at /secret/path");
-        for kind in ErrorKind::ALL.into_iter().filter(|kind| is_inside(*kind)) {
-            let error = Error::new(kind, "cannot read /secret/path")
-                .with("path", "/secret/path")
-                .hint("free space on /secret")
-                .caused_by(std::io::Error::other("x"));
-            let shown = format!("{:?}", status(error.caused_by(std::io::Error::other(cause.to_string()))));
-            assert!(!shown.contains("secret"), "{shown}");
+        use ErrorKind::*;
+
+        let said = |kind| {
+            Error::new(kind, "cannot read /secret/path").with("path", "/secret/path").hint("free space on /secret")
+        };
+        let foreign = || std::io::Error::other("no entry for user secret");
+        let shown = |error: Error| {
+            let status = status(error);
+            (status.code(), status.message().to_owned(), format!("{status:?}{:?}", status.get_error_details()))
+        };
+        for kind in [Unavailable, Internal, Corrupt, LeaseLost, DiskFull] {
+            for error in [said(kind), said(kind).caused_by(foreign())] {
+                let (_, message, all) = shown(error);
+                assert!(!message.is_empty() && !all.contains("secret"), "{kind}: {all}");
+            }
         }
+        // What the engine says in its own words is for the caller, unless it repeats those of others.
+        for (kind, code) in [
+            (PermissionDenied, Code::Internal),
+            (AlreadyExists, Code::AlreadyExists),
+            (Conflict, Code::FailedPrecondition),
+        ] {
+            let (found, message, all) = shown(said(kind).caused_by(foreign()));
+            assert!(!message.is_empty() && !all.contains("secret"), "{kind}: {all}");
+            assert_eq!(found, code, "{kind}");
+            for error in [said(kind), said(kind).caused_by(said(kind).caused_by(foreign()))] {
+                let (_, message, all) = shown(error);
+                assert!(message.contains("secret") && !all.contains("no entry"), "{kind}: {all}");
+            }
+        }
+        let denied = status(Error::from(std::io::Error::from(std::io::ErrorKind::PermissionDenied)));
+        assert_eq!((denied.code(), crate::client::kind(&denied).as_deref()), (Code::Internal, Some("internal")));
+        // What is wrong with a request is said, whoever found it.
+        let (_, message, _) = shown(said(InvalidInput).caused_by(foreign()));
+        assert!(message.contains("secret"), "{message}");
     }
 
     #[test]
