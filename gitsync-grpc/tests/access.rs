@@ -23,6 +23,7 @@ on_all_stores!(
     what_is_foreign_looks_like_what_is_not_there,
     lists_look_for_the_caller_s_organisations_only_until_they_are_found,
     public_repositories_are_read_without_a_token_where_the_server_says_so,
+    foreign_ids_cost_what_missing_ones_cost,
     who_reads_only_what_is_public_does_not_see_where_it_comes_from_nor_whose_it_is,
     the_owner_is_whom_the_token_names_and_a_deletion_is_asked_for_again_by_an_admin_only,
 );
@@ -362,6 +363,49 @@ async fn public_repositories_are_read_without_a_token_where_the_server_says_so(k
             let listed = world.client(None).await.list_repositories(ListRepositoriesRequest::default()).await.unwrap();
             let names: Vec<_> = listed.into_inner().repositories.into_iter().map(|found| found.name).collect();
             assert_eq!(names, ["classified"]);
+        }
+    }
+}
+
+async fn foreign_ids_cost_what_missing_ones_cost(kind: StoreKind) {
+    const LOOKS: [StoreCall; 4] =
+        [StoreCall::Organisation, StoreCall::OrganisationBySlug, StoreCall::Repository, StoreCall::RepositoryByName];
+    for public_reads in [false, true] {
+        let world = World::guarded(kind, &tokens(), public_reads).await;
+        let ids = settle(&world).await;
+        let get = |id: i32| GetRepositoryRequest { repository_id: id, ..GetRepositoryRequest::default() };
+        let named = |slug: &str| GetRepositoryRequest {
+            organisation_slug: slug.to_owned(),
+            name: "nothing".to_owned(),
+            ..GetRepositoryRequest::default()
+        };
+        let organisation =
+            |id: i32| GetOrganisationRequest { organisation_id: id, ..GetOrganisationRequest::default() };
+        let mut client = world.client(Some("Bearer token-foreign")).await;
+        client.get_organisation(organisation(ids.organisation.0 + 1)).await.expect("its own");
+        // Before somebody else has asked for it, and after.
+        for _ in 0..2 {
+            let mut costs = async |method: &str, request: (GetOrganisationRequest, GetRepositoryRequest)| {
+                let before = LOOKS.map(|call| world.store.count(call));
+                let code = match method {
+                    "GetOrganisation" => client.get_organisation(request.0).await.unwrap_err().code(),
+                    _ => client.get_repository(request.1).await.unwrap_err().code(),
+                };
+                assert_eq!(code, Code::NotFound, "{method}");
+                let after = LOOKS.map(|call| world.store.count(call));
+                std::array::from_fn::<_, 4, _>(|index| after[index] - before[index])
+            };
+            let unused = GetRepositoryRequest::default;
+            let there = costs("GetOrganisation", (organisation(ids.organisation.0), unused())).await;
+            assert_eq!(there, costs("GetOrganisation", (organisation(4711), unused())).await);
+            let unused = GetOrganisationRequest::default;
+            let there = costs("GetRepository", (unused(), get(ids.repository.0))).await;
+            assert_eq!(there, costs("GetRepository", (unused(), get(4711))).await);
+            let there = costs("GetRepository by name", (unused(), named("acme"))).await;
+            assert_eq!(there, costs("GetRepository by name", (unused(), named("nobody"))).await);
+
+            let mut everywhere = world.client(Some("Bearer token-everywhere")).await;
+            everywhere.get_repository(get(ids.repository.0)).await.unwrap();
         }
     }
 }

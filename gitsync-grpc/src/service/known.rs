@@ -27,10 +27,14 @@ impl Known {
         Known { gitsync, found: Mutex::default() }
     }
 
+    /// Returns an organisation if it was looked up before.
+    pub(super) fn known(&self, id: OrganisationId) -> Option<Organisation> {
+        self.with(|found| found.organisations.get(&id).cloned())
+    }
+
     /// Returns an organisation.
     pub(super) async fn by_id(&self, id: OrganisationId) -> Result<Organisation> {
-        let known = self.with(|found| found.organisations.get(&id).cloned());
-        match known {
+        match self.known(id) {
             Some(known) => Ok(known),
             None => Ok(self.remember(self.gitsync.organisation(id).await?)),
         }

@@ -9,6 +9,9 @@ use gitsync_core::{Error, ErrorKind, GitSync, Result};
 use super::known::Known;
 use crate::access::{Principal, Role};
 
+/// No organisation has this id.
+const NOBODY: OrganisationId = OrganisationId(0);
+
 /// Looks things up on behalf of callers.
 #[derive(Debug)]
 pub(super) struct Scope {
@@ -29,9 +32,28 @@ impl Scope {
         role: Role,
     ) -> Result<Organisation> {
         let missing = || missing("organisation", id);
-        let organisation = self.organisations.by_id(id).await.map_err(|error| hide(error, missing))?;
+        let organisation = self.own(caller, id).await?.ok_or_else(missing)?;
         check(caller, &organisation.slug, role, missing)?;
         Ok(organisation)
+    }
+
+    /// Returns an organisation in which the caller has a role.
+    ///
+    /// One in which it has none takes the same time whether or not it is there: it is looked for among the caller's own alone.
+    async fn own(&self, caller: &Principal, id: OrganisationId) -> Result<Option<Organisation>> {
+        if caller.role_everywhere().is_some() {
+            return found(self.organisations.by_id(id).await);
+        }
+        if let Some(known) = self.organisations.known(id).filter(|known| caller.role_in(&known.slug).is_some()) {
+            return Ok(Some(known));
+        }
+        for slug in caller.organisations() {
+            let organisation = found(self.organisations.by_slug(slug).await)?;
+            if organisation.as_ref().is_some_and(|organisation| organisation.id == id) {
+                return Ok(organisation);
+            }
+        }
+        Ok(None)
     }
 
     /// Returns the organisation of a slug, in which the caller has at least this role.
@@ -55,9 +77,13 @@ impl Scope {
     ) -> Result<(Repository, Slug)> {
         let missing = || missing("repository", id);
         let repository = self.gitsync.repository(id).await.map_err(|error| hide(error, missing))?;
-        let slug = self.organisations.by_id(repository.organisation).await?.slug;
-        self.check_repository(caller, &repository, &slug, role, missing)?;
-        Ok((repository, slug))
+        if is_open_to(caller, &repository, role) {
+            let slug = self.slug(repository.organisation).await?;
+            return Ok((repository, slug));
+        }
+        let organisation = self.own(caller, repository.organisation).await?.ok_or_else(missing)?;
+        check(caller, &organisation.slug, role, missing)?;
+        Ok((repository, organisation.slug))
     }
 
     /// Returns the repository of a name, in whose organisation the caller has at least this role.
@@ -69,12 +95,22 @@ impl Scope {
         role: Role,
     ) -> Result<Repository> {
         let missing = || missing("repository", format_args!("{slug}/{name}"));
-        let found = async {
-            let organisation = self.organisations.by_slug(slug).await?;
-            self.gitsync.repository_by_name(organisation.id, name.as_str()).await
+        let is_own = caller.role_in(slug).is_some();
+        if !is_own && !caller.reads_public() {
+            return Err(missing());
+        }
+        let organisation = if is_own {
+            self.organisations.by_slug(slug).await.map_err(|error| hide(error, missing))?.id
+        } else {
+            // Looked up each time, and searched also if it is not there: else the time would tell what organisations there are.
+            let organisation = found(self.gitsync.organisation_by_slug(slug).await)?;
+            organisation.map_or(NOBODY, |organisation| organisation.id)
         };
-        let repository = found.await.map_err(|error| hide(error, missing))?;
-        self.check_repository(caller, &repository, slug, role, missing)?;
+        let repository = self.gitsync.repository_by_name(organisation, name.as_str()).await;
+        let repository = repository.map_err(|error| hide(error, missing))?;
+        if !is_open_to(caller, &repository, role) {
+            check(caller, slug, role, missing)?;
+        }
         Ok(repository)
     }
 
@@ -82,8 +118,8 @@ impl Scope {
     pub(super) async fn check_role(&self, caller: &Principal, id: RepositoryId, role: Role) -> Result<()> {
         let missing = || missing("repository", id);
         let repository = self.gitsync.repository(id).await.map_err(|error| hide(error, missing))?;
-        let slug = self.organisations.by_id(repository.organisation).await?.slug;
-        check(caller, &slug, role, missing)
+        let organisation = self.own(caller, repository.organisation).await?.ok_or_else(missing)?;
+        check(caller, &organisation.slug, role, missing)
     }
 
     /// Returns a task in whose organisation the caller has at least this role.
@@ -96,8 +132,9 @@ impl Scope {
 
     /// Checks that the caller has at least this role in the organisation of a task.
     pub(super) async fn check_task(&self, caller: &Principal, task: &SyncTask, role: Role) -> Result<()> {
-        let slug = self.organisations.by_id(task.organisation).await?.slug;
-        check(caller, &slug, role, || missing("task", task.id))
+        let missing = || missing("task", task.id);
+        let organisation = self.own(caller, task.organisation).await?.ok_or_else(missing)?;
+        check(caller, &organisation.slug, role, missing)
     }
 
     /// Returns the organisations the caller has a role in by their slugs, ascending by id.
@@ -110,36 +147,23 @@ impl Scope {
                 Error::new(ErrorKind::LimitExceeded, "the caller has roles in too many organisations for a list");
             return Err(error.hint("name one of them"));
         }
-        let mut found = Vec::new();
+        let mut own = Vec::new();
         for slug in caller.organisations() {
-            match self.organisations.by_slug(slug).await {
-                Ok(organisation) => found.push(organisation),
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
+            own.extend(found(self.organisations.by_slug(slug).await)?);
         }
-        found.sort_by_key(|organisation| organisation.id);
-        Ok(found)
+        own.sort_by_key(|organisation| organisation.id);
+        Ok(own)
     }
 
     /// Returns the slug of an organisation that the caller is known to see.
     pub(super) async fn slug(&self, id: OrganisationId) -> Result<Slug> {
         Ok(self.organisations.by_id(id).await?.slug)
     }
+}
 
-    fn check_repository(
-        &self,
-        caller: &Principal,
-        repository: &Repository,
-        slug: &Slug,
-        role: Role,
-        missing: impl Fn() -> Error,
-    ) -> Result<()> {
-        if role == Role::Reader && repository.is_public && caller.reads_public() {
-            return Ok(());
-        }
-        check(caller, slug, role, missing)
-    }
+/// Tells whether a repository is public, and the caller reads what is.
+fn is_open_to(caller: &Principal, repository: &Repository, role: Role) -> bool {
+    role == Role::Reader && repository.is_public && caller.reads_public()
 }
 
 /// Checks a role in an organisation.
@@ -163,6 +187,14 @@ fn too_low(role: Role) -> Error {
 /// The one answer for what is not there and for what must not be seen.
 fn missing(what: &str, id: impl std::fmt::Display) -> Error {
     Error::new(ErrorKind::NotFound, format!("there is no such {what}")).with("id", id)
+}
+
+/// Returns what was found, if it is there.
+fn found<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        result => result.map(Some),
+    }
 }
 
 fn hide(error: Error, missing: impl Fn() -> Error) -> Error {
