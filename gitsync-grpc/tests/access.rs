@@ -9,12 +9,14 @@ use std::pin::Pin;
 
 use gitsync_core::engine::CreateRepository;
 use gitsync_core::model::{OrganisationId, RepositoryId, TaskId};
+use gitsync_core::plan::RefPattern;
 use gitsync_core::source::SourceUrl;
 use gitsync_core::store::RepositoryPatch;
 use gitsync_core::testing::StoreCall;
 use gitsync_grpc::proto::*;
 use prost_reflect::DescriptorPool;
 use tonic::{Code, Response, Status};
+use tonic_types::StatusExt as _;
 
 use crate::support::{Client, StoreKind, World, entry, on_all_stores};
 
@@ -24,7 +26,8 @@ on_all_stores!(
     lists_look_for_the_caller_s_organisations_only_until_they_are_found,
     public_repositories_are_read_without_a_token_where_the_server_says_so,
     foreign_ids_cost_what_missing_ones_cost,
-    who_reads_only_what_is_public_does_not_see_where_it_comes_from_nor_whose_it_is,
+    who_reads_only_what_is_public_sees_what_is_in_it_and_no_more,
+    only_who_has_a_role_everywhere_is_told_the_storages,
     the_owner_is_whom_the_token_names_and_a_deletion_is_asked_for_again_by_an_admin_only,
 );
 
@@ -410,7 +413,7 @@ async fn foreign_ids_cost_what_missing_ones_cost(kind: StoreKind) {
     }
 }
 
-async fn who_reads_only_what_is_public_does_not_see_where_it_comes_from_nor_whose_it_is(kind: StoreKind) {
+async fn who_reads_only_what_is_public_sees_what_is_in_it_and_no_more(kind: StoreKind) {
     let world = World::guarded(kind, &tokens(), true).await;
     let organisation = world.organisation("acme").await;
     let missing = SourceUrl::parse("https://classified.example.com/missing.git").unwrap().url;
@@ -423,19 +426,70 @@ async fn who_reads_only_what_is_public_does_not_see_where_it_comes_from_nor_whos
     };
     let (repository, _) = world.gitsync.create_repository(organisation, wish).await.unwrap();
     world.work().await;
-    let hidden = |found: &Repository| {
-        [&found.source_url, &found.owner, &found.storage, &found.error_message].map(String::is_empty)
+    let patch = RepositoryPatch {
+        exclude_refs: Some(vec![RefPattern::new("refs/classified/*").unwrap()]),
+        sync_interval: Some(Some(std::time::Duration::from_secs(3600))),
+        ..RepositoryPatch::default()
     };
-    for (caller, is_hidden) in
-        [(None, true), (Some("Bearer token-foreign"), true), (Some("Bearer token-reader"), false)]
-    {
+    let version = world.gitsync.repository(repository.id).await.unwrap().version;
+    world.gitsync.update_repository(repository.id, version, &patch).await.unwrap();
+    let mut shown = Vec::new();
+    for caller in [Some("Bearer token-reader"), None, Some("Bearer token-foreign")] {
         let mut client = world.client(caller).await;
         let request = GetRepositoryRequest { repository_id: repository.id.0, ..GetRepositoryRequest::default() };
         let found = client.get_repository(request).await.unwrap().into_inner().repository.unwrap();
-        assert_eq!((hidden(&found), found.status.as_str()), ([is_hidden; 4], "failed"), "{caller:?}: {found:?}");
         let request = ListRepositoriesRequest { organisation_id: organisation.0, ..ListRepositoriesRequest::default() };
         let listed = client.list_repositories(request).await.unwrap().into_inner().repositories;
-        assert_eq!(listed, [found], "{caller:?}");
+        assert_eq!(listed, std::slice::from_ref(&found), "{caller:?}");
+        shown.push(found);
+    }
+    let all = &shown[0];
+    for hidden in [&all.source_url, &all.source_type, &all.owner, &all.storage, &all.error_kind, &all.error_message] {
+        assert!(!hidden.is_empty(), "{all:?}");
+    }
+    assert!(!all.exclude_refs.is_empty() && all.sync_interval.is_some() && all.version > 0, "{all:?}");
+    let public = Repository {
+        id: repository.id.0,
+        name: "open".to_owned(),
+        organisation_id: organisation.0,
+        organisation_slug: "acme".to_owned(),
+        status: "failed".to_owned(),
+        is_public: true,
+        is_bare: true,
+        is_mirror: true,
+        created_at: all.created_at,
+        ..Repository::default()
+    };
+    assert_eq!(shown[1..], [public.clone(), public]);
+
+    // Neither are the tasks theirs to know.
+    let ids = prepare(&world, organisation, "filled", "").await;
+    let version = world.gitsync.repository(ids.repository).await.unwrap().version;
+    let patch = RepositoryPatch { is_public: Some(true), ..RepositoryPatch::default() };
+    world.gitsync.update_repository(ids.repository, version, &patch).await.unwrap();
+    for (caller, expected) in [(Some("Bearer token-reader"), ids.task.to_string()), (None, String::new())] {
+        let request = ListRefUpdatesRequest { repository_id: ids.repository.0, ..ListRefUpdatesRequest::default() };
+        let found = world.client(caller).await.list_ref_updates(request).await.unwrap().into_inner().updates;
+        assert_eq!(found.iter().map(|update| &update.task_id).collect::<Vec<_>>(), [&expected], "{caller:?}");
+    }
+}
+
+async fn only_who_has_a_role_everywhere_is_told_the_storages(kind: StoreKind) {
+    let world = World::guarded(kind, &tokens(), false).await;
+    let ids = settle(&world).await;
+    let storage = format!("choose one of {}", world.gitsync.repository(ids.repository).await.unwrap().storage);
+    for (caller, is_told) in [("Bearer token-writer", false), ("Bearer token-everywhere", true)] {
+        let request = CreateRepositoryRequest {
+            organisation_id: ids.organisation.0,
+            name: "new".to_owned(),
+            storage: Some("elsewhere".to_owned()),
+            ..CreateRepositoryRequest::default()
+        };
+        let status = world.client(Some(caller)).await.create_repository(request).await.unwrap_err();
+        let details = status.get_error_details();
+        assert_eq!(details.bad_request().unwrap().field_violations[0].field, "storage", "{caller}");
+        assert_eq!(status.message().contains(&storage), is_told, "{caller}: {status:?}");
+        assert_eq!(details.error_info().unwrap().metadata["hint"].contains(&storage), is_told, "{caller}: {details:?}");
     }
 }
 

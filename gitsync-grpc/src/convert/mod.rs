@@ -11,7 +11,7 @@ use gitsync_core::{ErrorKind, Timestamp};
 
 use crate::proto;
 
-pub(crate) use records::{branch, commit, ref_update};
+pub(crate) use records::{branch, commit, public_ref_update, ref_update};
 pub(crate) use repository::{public_repository, repository};
 pub(crate) use task::task;
 

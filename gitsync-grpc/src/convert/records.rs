@@ -34,6 +34,12 @@ fn signature(signature: &Signature) -> proto::Signature {
     }
 }
 
+/// Converts an entry of the log for those who see the repository only because it is public: tasks are not public.
+pub(crate) fn public_ref_update(update: &RefUpdate) -> proto::RefUpdate {
+    proto::RefUpdate { task_id: String::new(), ..ref_update(update) }
+}
+
+/// Converts an entry of the log for those who have a role in the organisation.
 pub(crate) fn ref_update(update: &RefUpdate) -> proto::RefUpdate {
     let common = proto::RefUpdate {
         id: update.id,

@@ -41,14 +41,29 @@ pub(crate) fn repository(repository: &Repository, organisation: &Slug) -> proto:
     }
 }
 
-/// Converts a repository for those who see it only because it is public: without where it comes from and is kept, who
-/// created it, and what went wrong with it.
+/// Converts a repository for those who see it only because it is public: what it is, what is in it and how fresh that is. Where
+/// it comes from and is kept, who runs it and how, and what went wrong with it is not theirs to know; so what is shown is listed
+/// here, and what is added to the message stays hidden.
 pub(crate) fn public_repository(repository: &Repository, organisation: &Slug) -> proto::Repository {
+    let all = self::repository(repository, organisation);
     proto::Repository {
-        source_url: String::new(),
-        owner: String::new(),
-        storage: String::new(),
-        error_message: String::new(),
-        ..self::repository(repository, organisation)
+        id: all.id,
+        name: all.name,
+        description: all.description,
+        organisation_id: all.organisation_id,
+        organisation_slug: all.organisation_slug,
+        status: all.status,
+        is_public: all.is_public,
+        is_bare: all.is_bare,
+        is_mirror: all.is_mirror,
+        default_branch: all.default_branch,
+        last_commit_hash: all.last_commit_hash,
+        total_commits: all.total_commits,
+        size_bytes: all.size_bytes,
+        last_synced_at: all.last_synced_at,
+        created_at: all.created_at,
+        last_changed_at: all.last_changed_at,
+        recorded_refs: all.recorded_refs,
+        ..proto::Repository::default()
     }
 }

@@ -60,12 +60,16 @@ impl Service {
         request: ListRefUpdatesRequest,
     ) -> Result<ListRefUpdatesResponse, Status> {
         let id = RepositoryId(request.repository_id);
-        self.scope.repository(caller, id, Role::Reader).await.map_err(status)?;
+        let (_, slug) = self.scope.repository(caller, id, Role::Reader).await.map_err(status)?;
+        let shown = match caller.role_in(&slug) {
+            Some(_) => convert::ref_update,
+            None => convert::public_ref_update,
+        };
         let list = List::of("ref_updates", id);
         let page = list.request(request.page_size, &request.page_token)?;
-        let (updates, next_page_token) = list
-            .answer(page, |page| async move {
-                Ok(page::convert(self.gitsync.list_ref_updates(id, &page).await?, convert::ref_update))
+        let (updates, next_page_token) =
+            list.answer(page, |page| async move {
+                Ok(page::convert(self.gitsync.list_ref_updates(id, &page).await?, shown))
             })
             .await?;
         Ok(ListRefUpdatesResponse { updates, next_page_token })

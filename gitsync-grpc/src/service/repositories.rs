@@ -4,13 +4,13 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use gitsync_core::ErrorKind;
 use gitsync_core::engine::CreateRepository;
 use gitsync_core::model::{OrganisationId, Repository as Model, RepositoryId, RepositoryName, Slug};
 use gitsync_core::plan::RefPattern;
 use gitsync_core::source::SourceUrl;
 use gitsync_core::state::RepositoryStatus;
 use gitsync_core::store::{RepositoryFilter, RepositoryPatch};
+use gitsync_core::{Error, ErrorKind};
 use tonic::Status;
 
 use super::Service;
@@ -41,7 +41,8 @@ impl Service {
             is_mirror: request.is_mirror,
             storage,
         };
-        let (repository, task) = self.gitsync.create_repository(organisation.id, wish).await.map_err(status)?;
+        let created = self.gitsync.create_repository(organisation.id, wish).await;
+        let (repository, task) = created.map_err(|error| status(without_storages(caller, error)))?;
         Ok(RepositoryResponse {
             repository: Some(convert::repository(&repository, &organisation.slug)),
             message: format!("the repository was created, and its {} is {}", task.kind.as_str(), task.status),
@@ -152,6 +153,14 @@ impl Service {
         let (_, slug) = self.scope.repository(caller, id, Role::Writer).await.map_err(status)?;
         let repository = self.gitsync.unarchive_repository(id).await.map_err(status)?;
         Ok(response(&repository, &slug, "the repository is back".to_owned()))
+    }
+}
+
+/// Leaves the names of the storages there are, which all organisations share, to those who run them.
+fn without_storages(caller: &Principal, error: Error) -> Error {
+    match (error.field(), caller.role_everywhere()) {
+        (Some("storage"), None) => error.hint("name one that you were told of, or none"),
+        _ => error,
     }
 }
 
