@@ -12,6 +12,7 @@
 pub mod access;
 pub mod client;
 mod convert;
+mod places;
 pub mod server;
 mod service;
 mod status;

@@ -19,11 +19,10 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
 
-use crate::support::{StoreKind, World, certificate};
-
-/// Much longer than any test takes.
-const NEVER: Duration = Duration::from_secs(3600);
+use crate::support::{StoreKind, World, certificate, patient};
 
 /// Soon enough for a test, and so soon that no client that is to be served is in time for sure.
 const SOON: Duration = Duration::from_millis(100);
@@ -52,7 +51,7 @@ async fn secure(world: &World, pem: &str) -> Channel {
 
 #[tokio::test]
 async fn a_connection_that_says_nothing_is_closed() {
-    let world = serve(ServerOptions { handshake_timeout: SOON, ..ServerOptions::default() }).await;
+    let world = serve(ServerOptions { handshake_timeout: SOON, ..patient() }).await;
     for said in [&b""[..], b"P", b"PRI * HTTP/2.0\r\n\r\n"] {
         let mut stream = TcpStream::connect(world.address).await.unwrap();
         stream.write_all(said).await.unwrap();
@@ -62,7 +61,7 @@ async fn a_connection_that_says_nothing_is_closed() {
 
 #[tokio::test]
 async fn what_is_not_http_2_is_closed_at_once() {
-    let world = serve(ServerOptions { handshake_timeout: NEVER, ..ServerOptions::default() }).await;
+    let world = serve(patient()).await;
     let mut stream = TcpStream::connect(world.address).await.unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     closed(stream).await;
@@ -73,7 +72,7 @@ async fn a_tls_connection_is_closed_that_says_nothing_before_or_after_the_handsh
     let dir = tempfile::tempdir().unwrap();
     let (tls, pem) = certificate(dir.path());
     // Long enough for a handshake in most cases; where it is not, the connection is closed all the same.
-    let world = serve(ServerOptions { tls: Some(tls), handshake_timeout: 5 * SOON, ..ServerOptions::default() }).await;
+    let world = serve(ServerOptions { tls: Some(tls), handshake_timeout: 5 * SOON, ..patient() }).await;
     closed(TcpStream::connect(world.address).await.unwrap()).await;
 
     let mut roots = RootCertStore::empty();
@@ -95,7 +94,7 @@ async fn nobody_waits_for_those_who_say_nothing() {
     let (tls, pem) = certificate(dir.path());
     for tls in [None, Some(tls)] {
         let is_secure = tls.is_some();
-        let world = serve(ServerOptions { tls, handshake_timeout: NEVER, ..ServerOptions::default() }).await;
+        let world = serve(ServerOptions { tls, ..patient() }).await;
         let mut silent = Vec::new();
         for _ in 0..100 {
             silent.push(TcpStream::connect(world.address).await.unwrap());
@@ -108,7 +107,7 @@ async fn nobody_waits_for_those_who_say_nothing() {
 #[tokio::test]
 async fn connections_beyond_the_limit_wait_until_others_are_closed() {
     for is_silent_one_to_leave in [true, false] {
-        let options = ServerOptions { max_connections: 2, handshake_timeout: NEVER, ..ServerOptions::default() };
+        let options = ServerOptions { max_connections: 2, ..patient() };
         let world = serve(options).await;
         let silent = TcpStream::connect(world.address).await.unwrap();
         let served = world.channel().await;
@@ -125,4 +124,39 @@ async fn connections_beyond_the_limit_wait_until_others_are_closed() {
         }
         assert!(waiting.await);
     }
+}
+
+#[tokio::test]
+async fn a_peer_has_no_more_connections_than_it_may_and_gets_places_back() {
+    let world = serve(ServerOptions { max_connections_per_peer: 2, ..patient() }).await;
+    let silent = TcpStream::connect(world.address).await.unwrap();
+    let served = world.channel().await;
+    assert!(list(served.clone()).await);
+    for _ in 0..3 {
+        closed(TcpStream::connect(world.address).await.unwrap()).await;
+    }
+    assert!(list(served).await);
+    drop(silent);
+    // The server hears that it left when it gets to it.
+    while !list(world.lazy_channel()).await {}
+}
+
+/// Also where something goes on that has no end of its own, for which nobody has to show who it is.
+#[tokio::test]
+async fn an_old_connection_is_closed() {
+    let world = serve(ServerOptions { max_connection_age: SOON, ..patient() }).await;
+    let watching = async {
+        let mut health = HealthClient::new(world.channel().await);
+        // It may be too old before it begins.
+        if let Ok(answers) = health.watch(HealthCheckRequest::default()).await {
+            let mut answers = answers.into_inner();
+            while let Ok(Some(_)) = answers.message().await {}
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), watching).await.expect("the connection stays open");
+
+    let world = serve(ServerOptions { max_connection_age: SOON, ..patient() }).await;
+    let (client, connection) = h2::client::handshake(TcpStream::connect(world.address).await.unwrap()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), connection).await.expect("the connection stays open").ok();
+    drop(client);
 }

@@ -106,6 +106,7 @@ fn router(service: Service, options: &ServerOptions) -> Result<Router> {
     let limit = options.request_timeout;
     Ok(tonic::transport::Server::builder()
         .max_concurrent_streams(options.max_streams)
+        .max_connection_age(options.max_connection_age)
         .http2_keepalive_interval(Some(options.keepalive))
         .http2_keepalive_timeout(Some(options.keepalive))
         .add_service(Deadline::new(service, limit))

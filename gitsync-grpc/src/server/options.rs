@@ -15,6 +15,12 @@ pub struct ServerOptions {
     pub max_message_bytes: usize,
     /// How many connections are open at once; those beyond wait in the backlog of the socket. Default: 10,000.
     pub max_connections: usize,
+    /// How many connections are open at once from one address, or for IPv6 from one network of 64 bits; those beyond are
+    /// closed at once. Behind a proxy all clients have its address: then it should be as many as the proxy opens. Default: 1,000.
+    pub max_connections_per_peer: usize,
+    /// How long a connection takes requests. Clients open another one then by themselves; what runs, watches included, has as
+    /// long again to end, and then the connection is closed. Default: 1 h.
+    pub max_connection_age: Duration,
     /// How long a connection may take to begin, with the TLS handshake if there is one. One that takes longer is closed.
     /// Default: 10 s.
     pub handshake_timeout: Duration,
@@ -36,6 +42,8 @@ impl Default for ServerOptions {
             allow_open: false,
             max_message_bytes: 1024 * 1024,
             max_connections: 10_000,
+            max_connections_per_peer: 1000,
+            max_connection_age: Duration::from_secs(3600),
             handshake_timeout: Duration::from_secs(10),
             max_streams: 1000,
             request_timeout: Duration::from_secs(30),

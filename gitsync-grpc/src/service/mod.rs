@@ -8,7 +8,6 @@ mod repositories;
 mod requests;
 mod scope;
 mod tasks;
-mod watches;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,8 +19,8 @@ use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
 use self::scope::Scope;
-use self::watches::Watches;
 use crate::access::{Authorizer, Principal};
+use crate::places::{Place, Places};
 use crate::proto::git_repository_service_server::GitRepositoryService;
 use crate::proto::*;
 use crate::status::status;
@@ -38,7 +37,8 @@ pub struct Service {
     gitsync: GitSync,
     authorizer: Arc<dyn Authorizer>,
     scope: Arc<Scope>,
-    watches: Arc<Watches>,
+    /// How many tasks each caller watches: the engine has places for a number of watches of all.
+    watches: Arc<Places<String>>,
     max_watches_per_caller: usize,
     stopping: Cancellation,
 }
@@ -83,6 +83,15 @@ impl Service {
             return Err(status(error.hint("send it as `authorization: Bearer <token>`")));
         }
         Ok(caller)
+    }
+
+    /// Lets a caller begin to watch, unless it watches as much as it may already. It does so until the place is dropped.
+    fn enter(&self, caller: &Principal) -> Result<Place<String>> {
+        let most = self.max_watches_per_caller;
+        self.watches.enter(caller.name().to_owned(), most).ok_or_else(|| {
+            Error::new(ErrorKind::LimitExceeded, format!("a caller watches at most {most} tasks at once"))
+                .hint("end other watches, or ask for the task from time to time")
+        })
     }
 }
 

@@ -14,9 +14,9 @@ use tonic::metadata::MetadataMap;
 use super::Service;
 use super::page::{self, List};
 use super::scope::check_everywhere;
-use super::watches::Place;
 use crate::access::{Principal, Role};
 use crate::convert;
+use crate::places::Place;
 use crate::proto::git_repository_service_server::GitRepositoryService;
 use crate::proto::*;
 use crate::status::{at, refused, status};
@@ -71,7 +71,7 @@ impl Service {
     ) -> Result<<Service as GitRepositoryService>::WatchSyncTaskStream, Status> {
         let caller = self.known_caller(&metadata).await?;
         let task = self.scope.task(&caller, id(&request.task_id)?, Role::Reader).await.map_err(status)?;
-        let place = self.watches.enter(caller.name(), self.max_watches_per_caller).map_err(status)?;
+        let place = self.enter(&caller).map_err(status)?;
         let changes = self.gitsync.watch_task(task.id).await.map_err(status)?;
         let watch = Watch { service: self.clone(), metadata, changes: Box::pin(changes), _place: place };
         Ok(Box::pin(stream::unfold(Some(watch), |watch| async {
@@ -125,7 +125,7 @@ struct Watch {
     service: Service,
     metadata: MetadataMap,
     changes: Pin<Box<dyn Stream<Item = gitsync_core::Result<Model>> + Send>>,
-    _place: Place,
+    _place: Place<String>,
 }
 
 impl Watch {

@@ -13,7 +13,9 @@ use std::any::Any;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use gitsync_core::engine::CreateRepository;
 use gitsync_core::memory::ScriptedBackend;
 use gitsync_core::model::{OrganisationId, RepositoryId, TaskId};
@@ -25,6 +27,8 @@ use gitsync_grpc::access::{Authorizer, OpenAccess, TokensFile, hash_token};
 use gitsync_grpc::proto::git_repository_service_client::GitRepositoryServiceClient;
 use gitsync_grpc::server::{Server, ServerOptions, Tls};
 use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tonic::codegen::http;
 use tonic::metadata::MetadataValue;
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
@@ -70,13 +74,13 @@ impl Drop for World {
 impl World {
     /// Serves everybody.
     pub(crate) async fn open(kind: StoreKind) -> Self {
-        World::serve(kind, |_| Arc::new(OpenAccess), |service| service, ServerOptions::default()).await
+        World::serve(kind, |_| Arc::new(OpenAccess), |service| service, patient()).await
     }
 
     /// Serves those who show a token of a file with this content.
     pub(crate) async fn guarded(kind: StoreKind, tokens: &str, public_reads: bool) -> Self {
         let authorizer = |dir: &Path| tokens_file(dir, tokens, public_reads);
-        World::serve(kind, authorizer, |service| service, ServerOptions::default()).await
+        World::serve(kind, authorizer, |service| service, patient()).await
     }
 
     /// Serves whom the authorizer lets in. It may keep files in the directory of the world.
@@ -108,6 +112,11 @@ impl World {
 
     pub(crate) async fn channel(&self) -> Channel {
         Channel::from_shared(format!("http://{}", self.address)).unwrap().connect().await.unwrap()
+    }
+
+    /// Connects when it is needed.
+    pub(crate) fn lazy_channel(&self) -> Channel {
+        Channel::from_shared(format!("http://{}", self.address)).unwrap().connect_lazy()
     }
 
     /// Connects with this `authorization`.
@@ -143,6 +152,39 @@ impl World {
     pub(crate) async fn work(&self) {
         self.gitsync.worker().run_until_idle().await.unwrap();
     }
+}
+
+/// Options of a server that waits for machines which have much else to do.
+pub(crate) fn patient() -> ServerOptions {
+    let long = Duration::from_secs(3600);
+    ServerOptions {
+        handshake_timeout: long,
+        request_timeout: long,
+        keepalive: long,
+        max_connection_age: long,
+        ..ServerOptions::default()
+    }
+}
+
+/// Lists organisations with these headers and this much of a message, without the client library, which would not wait for the
+/// server's answer.
+pub(crate) async fn list_by_hand(
+    address: SocketAddr,
+    headers: &[(&str, &str)],
+    message: Option<&'static [u8]>,
+) -> Status {
+    let (mut client, connection) = h2::client::handshake(TcpStream::connect(address).await.unwrap()).await.unwrap();
+    tokio::spawn(connection);
+    let path = format!("http://{address}/gitsync.v1.GitRepositoryService/ListOrganisations");
+    let mut request = http::Request::post(path).header("content-type", "application/grpc").header("te", "trailers");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let (answer, mut sender) = client.send_request(request.body(()).unwrap(), false).unwrap();
+    if let Some(message) = message {
+        sender.send_data(Bytes::from_static(message), true).unwrap();
+    }
+    Status::from_header_map(answer.await.unwrap().headers()).unwrap()
 }
 
 /// Makes an authorizer of a tokens file with this content.
