@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use gitsync_core::engine::{CreateRepository, MAX_WATCHERS};
 use gitsync_core::{Error, ErrorKind, Result};
-use gitsync_grpc::access::{Authorizer, Principal, Role};
+use gitsync_grpc::access::{Authorizer, OpenAccess, Principal, Role};
 use gitsync_grpc::client::kind;
 use gitsync_grpc::proto::*;
 use gitsync_grpc::server::ServerOptions;
 use tonic::Code;
 
-use crate::support::{StoreKind, World, entry, on_all_stores, tokens_file};
+use crate::support::{StoreKind, World, entry, on_all_stores, patient, tokens_file};
 
 on_all_stores!(
     a_watch_ends_with_the_final_state,
@@ -83,7 +83,8 @@ async fn a_task_that_is_not_there_is_not_watched(kind: StoreKind) {
 /// Watchers that go without a word make room for others: the places are bounded, and none is lost.
 #[tokio::test]
 async fn watchers_that_left_cost_nothing() {
-    let world = World::open(StoreKind::Memory).await;
+    let options = ServerOptions { max_streams: 1000, ..patient() };
+    let world = World::serve(StoreKind::Memory, |_| Arc::new(OpenAccess), |service| service, options).await;
     let organisation = world.organisation("acme").await;
     let (repository, _) = world.mirror(organisation, "a").await;
     let task = world.gitsync.sync(repository).await.unwrap();
@@ -110,13 +111,8 @@ async fn watchers_that_left_cost_nothing() {
 async fn one_caller_does_not_take_the_places_of_others() {
     let tokens = ["a", "b"].map(|name| entry(name, "acme = \"reader\"", "")).concat();
     let authorizer = |dir: &Path| tokens_file(dir, &tokens, false);
-    let world = World::serve(
-        StoreKind::Memory,
-        authorizer,
-        |service| service.max_watches_per_caller(2),
-        ServerOptions::default(),
-    )
-    .await;
+    let world =
+        World::serve(StoreKind::Memory, authorizer, |service| service.max_watches_per_caller(2), patient()).await;
     let organisation = world.organisation("acme").await;
     let (repository, _) = world.mirror(organisation, "a").await;
     let task = world.gitsync.sync(repository).await.unwrap();
@@ -153,7 +149,7 @@ impl Authorizer for Forgetful {
 
 async fn a_watch_ends_when_its_token_is_revoked(kind: StoreKind) {
     let authorizer = Forgetful::default();
-    let world = World::serve(kind, |_| Arc::new(authorizer.clone()), |service| service, ServerOptions::default()).await;
+    let world = World::serve(kind, |_| Arc::new(authorizer.clone()), |service| service, patient()).await;
     let organisation = world.organisation("acme").await;
     let (repository, _) = world.mirror(organisation, "a").await;
     let task = world.gitsync.sync(repository).await.unwrap();

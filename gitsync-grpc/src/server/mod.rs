@@ -1,5 +1,6 @@
 //! The service on a socket.
 
+mod authentication;
 mod deadline;
 mod incoming;
 mod options;
@@ -18,11 +19,18 @@ use tonic::transport::server::Router;
 pub use options::ServerOptions;
 pub use tls::Tls;
 
+use self::authentication::Authentication;
 use self::deadline::Deadline;
 use self::incoming::incoming;
 use crate::Service;
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::git_repository_service_server::GitRepositoryServiceServer;
+
+/// How much of what nobody has read yet a client may send, on all streams of a connection together.
+const WINDOW: u32 = 256 * 1024;
+
+/// The largest question about health or the protocol, which everybody may ask.
+const MAX_QUESTION_BYTES: usize = 4 * 1024;
 
 /// The service with health, reflection and limits, bound to a socket.
 pub struct Server {
@@ -74,7 +82,7 @@ impl Server {
         let (reporter, health) = tonic_health::server::health_reporter();
         reporter.set_serving::<GitRepositoryServiceServer<Service>>().await;
         let (drain, service) = (self.options.drain, self.service.clone());
-        let health = Deadline::new(health, self.options.request_timeout);
+        let health = Deadline::new(health.max_decoding_message_size(MAX_QUESTION_BYTES), self.options.request_timeout);
         let router = router(self.service, &self.options)?.add_service(health);
         let (stopping, stopped) = oneshot::channel::<()>();
         let incoming = incoming(self.listener, self.tls, &self.options);
@@ -102,14 +110,18 @@ fn router(service: Service, options: &ServerOptions) -> Result<Router> {
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let invalid = |error| Error::new(ErrorKind::Internal, "the protocol's own description is broken").caused_by(error);
-    let service = GitRepositoryServiceServer::new(service).max_decoding_message_size(options.max_message_bytes);
+    let methods = GitRepositoryServiceServer::new(service.clone()).max_decoding_message_size(options.max_message_bytes);
+    let v1 = describe().build_v1().map_err(invalid)?.max_decoding_message_size(MAX_QUESTION_BYTES);
+    let v1alpha = describe().build_v1alpha().map_err(invalid)?.max_decoding_message_size(MAX_QUESTION_BYTES);
     let limit = options.request_timeout;
     Ok(tonic::transport::Server::builder()
         .max_concurrent_streams(options.max_streams)
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW)
         .max_connection_age(options.max_connection_age)
         .http2_keepalive_interval(Some(options.keepalive))
         .http2_keepalive_timeout(Some(options.keepalive))
-        .add_service(Deadline::new(service, limit))
-        .add_service(Deadline::new(describe().build_v1().map_err(invalid)?, limit))
-        .add_service(Deadline::new(describe().build_v1alpha().map_err(invalid)?, limit)))
+        .add_service(Deadline::new(Authentication::new(methods, service), limit))
+        .add_service(Deadline::new(v1, limit))
+        .add_service(Deadline::new(v1alpha, limit)))
 }

@@ -16,7 +16,7 @@ use gitsync_core::engine::MAX_WATCHERS;
 use gitsync_core::{Cancellation, Error, ErrorKind, GitSync, Result};
 use tokio_stream::Stream;
 use tonic::metadata::MetadataMap;
-use tonic::{Request, Response, Status};
+use tonic::{Extensions, Request, Response, Status};
 
 use self::scope::Scope;
 use crate::access::{Authorizer, Principal};
@@ -70,19 +70,24 @@ impl Service {
         self.authorizer.is_open()
     }
 
-    async fn caller(&self, metadata: &MetadataMap) -> Result<Principal, Status> {
+    /// Tells who calls by what it shows.
+    pub(crate) async fn authenticate(&self, metadata: &MetadataMap) -> Result<Caller, Status> {
         let token = bearer(metadata).map_err(status)?;
-        self.authorizer.authenticate(token).await.map_err(status)
+        self.authorizer.authenticate(token).await.map(Caller).map_err(status)
     }
 
-    /// Returns a caller that showed who it is.
-    async fn known_caller(&self, metadata: &MetadataMap) -> Result<Principal, Status> {
-        let caller = self.caller(metadata).await?;
-        if caller.is_anonymous() {
-            let error = Error::new(ErrorKind::Unauthenticated, "a token is needed for that");
-            return Err(status(error.hint("send it as `authorization: Bearer <token>`")));
-        }
-        Ok(caller)
+    /// Returns the caller of a request, which a [server](crate::server::Server) has found out before the message was read.
+    async fn caller(&self, metadata: &MetadataMap, extensions: &mut Extensions) -> Result<Principal, Status> {
+        let Caller(principal) = match extensions.remove() {
+            Some(caller) => caller,
+            None => self.authenticate(metadata).await?,
+        };
+        Ok(principal)
+    }
+
+    /// Returns the caller of a request if it showed who it is.
+    async fn known_caller(&self, metadata: &MetadataMap, extensions: &mut Extensions) -> Result<Principal, Status> {
+        known(self.caller(metadata, extensions).await?)
     }
 
     /// Lets a caller begin to watch, unless it watches as much as it may already. It does so until the place is dropped.
@@ -93,6 +98,19 @@ impl Service {
                 .hint("end other watches, or ask for the task from time to time")
         })
     }
+}
+
+/// Who calls, as the authorizer said.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller(Principal);
+
+/// Refuses a caller that showed no token.
+fn known(caller: Principal) -> Result<Principal, Status> {
+    if caller.is_anonymous() {
+        let error = Error::new(ErrorKind::Unauthenticated, "a token is needed for that");
+        return Err(status(error.hint("send it as `authorization: Bearer <token>`")));
+    }
+    Ok(caller)
 }
 
 /// Returns the token of a request.
@@ -112,7 +130,7 @@ fn bearer(metadata: &MetadataMap) -> Result<Option<&str>> {
 }
 
 /// Implements each method by the function of that name on [`Service`], which gets the caller and the message; a watch gets
-/// the metadata, since it outlives the moment in which the caller is known.
+/// the metadata too, since it outlives the moment in which the caller is known.
 macro_rules! methods {
     ($($method:ident($request:ty) -> $response:ty, by $caller:ident;)*) => {
         #[tonic::async_trait]
@@ -120,16 +138,18 @@ macro_rules! methods {
             type WatchSyncTaskStream = Pin<Box<dyn Stream<Item = Result<SyncTask, Status>> + Send>>;
 
             $(async fn $method(&self, request: Request<$request>) -> Result<Response<$response>, Status> {
-                let caller = self.$caller(request.metadata()).await?;
-                self.$method(&caller, request.into_inner()).await.map(Response::new)
+                let (metadata, mut extensions, request) = request.into_parts();
+                let caller = self.$caller(&metadata, &mut extensions).await?;
+                self.$method(&caller, request).await.map(Response::new)
             })*
 
             async fn watch_sync_task(
                 &self,
                 request: Request<WatchSyncTaskRequest>,
             ) -> Result<Response<Self::WatchSyncTaskStream>, Status> {
-                let (metadata, _, request) = request.into_parts();
-                self.watch_sync_task(metadata, request).await.map(Response::new)
+                let (metadata, mut extensions, request) = request.into_parts();
+                let caller = self.known_caller(&metadata, &mut extensions).await?;
+                self.watch_sync_task(&caller, metadata, request).await.map(Response::new)
             }
         }
     };

@@ -11,9 +11,9 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 
-use super::Service;
 use super::page::{self, List};
 use super::scope::check_everywhere;
+use super::{Caller, Service, known};
 use crate::access::{Principal, Role};
 use crate::convert;
 use crate::places::Place;
@@ -66,12 +66,12 @@ impl Service {
 
     pub(super) async fn watch_sync_task(
         &self,
+        caller: &Principal,
         metadata: MetadataMap,
         request: WatchSyncTaskRequest,
     ) -> Result<<Service as GitRepositoryService>::WatchSyncTaskStream, Status> {
-        let caller = self.known_caller(&metadata).await?;
-        let task = self.scope.task(&caller, id(&request.task_id)?, Role::Reader).await.map_err(status)?;
-        let place = self.enter(&caller).map_err(status)?;
+        let task = self.scope.task(caller, id(&request.task_id)?, Role::Reader).await.map_err(status)?;
+        let place = self.enter(caller).map_err(status)?;
         let changes = self.gitsync.watch_task(task.id).await.map_err(status)?;
         let watch = Watch { service: self.clone(), metadata, changes: Box::pin(changes), _place: place };
         Ok(Box::pin(stream::unfold(Some(watch), |watch| async {
@@ -144,7 +144,8 @@ impl Watch {
     /// A token that was revoked or has expired meanwhile sees no more.
     async fn show(&mut self, change: gitsync_core::Result<Model>) -> Result<SyncTask, Status> {
         let task = change.map_err(status)?;
-        let caller = self.service.known_caller(&self.metadata).await?;
+        let Caller(principal) = self.service.authenticate(&self.metadata).await?;
+        let caller = known(principal)?;
         self.service.scope.check_task(&caller, &task, Role::Reader).await.map_err(status)?;
         Ok(convert::task(&task))
     }
