@@ -13,15 +13,13 @@ use gitsync_core::model::ObjectId;
 use gitsync_core::source::SourceUrl;
 use gitsync_core::{GitBackend, Result};
 
+use gitsync_repository::{Graph, init, refs, resolve, walk};
+
 use crate::fetch::fetch;
-use crate::graph::Graph;
-use crate::init::init;
-use crate::open::Repository;
+use crate::fresh::FreshPacks;
+use crate::open::open;
 use crate::options::GixOptions;
-use crate::refs;
 use crate::remote::{self, Call, Remembered};
-use crate::resolve::resolve;
-use crate::walk::walk;
 
 /// The [`GitBackend`] on gitoxide. Clones share their threads.
 #[derive(Clone, Debug)]
@@ -82,7 +80,7 @@ impl GitBackend for GixBackend {
         let (dir, request, context, engine) = (dir.to_owned(), request.clone(), context.clone(), self.clone());
         let limits = context.limits.clone();
         let fetch = move |limits: &_| {
-            let repository = Repository::open(&dir)?;
+            let repository = open(&dir)?;
             let call = Call::new(&request.source, &context, limits);
             fetch(&repository, &request, &call, &*context.progress, &engine.options, &engine.remembered)
         };
@@ -91,7 +89,7 @@ impl GitBackend for GixBackend {
 
     async fn read_refs(&self, dir: &Path) -> Result<LocalRefs> {
         let dir = dir.to_owned();
-        self.pool.run(move || refs::read(&Repository::open(&dir)?)).await
+        self.pool.run(move || refs::read(&open(&dir)?)).await
     }
 
     async fn update_refs(&self, dir: &Path, change: RefTransaction, permit: Box<dyn PublishPermit>) -> Result<()> {
@@ -99,7 +97,7 @@ impl GitBackend for GixBackend {
         let apply = move || {
             // Held until the work has really ended, whoever may still wait for it.
             let permit = permit;
-            let applied = refs::apply(&Repository::open(&dir)?, &change, permit.durability())?;
+            let applied = refs::apply(&open(&dir)?, &change, permit.durability())?;
             if !applied.raced.is_empty() {
                 // What is there is not what was planned, and is recorded as if it were until the next sync sees it.
                 let count = applied.raced.len();
@@ -113,7 +111,7 @@ impl GitBackend for GixBackend {
     async fn resolve(&self, dir: &Path, ids: &[ObjectId]) -> Result<Vec<Resolved>> {
         let (dir, ids) = (dir.to_owned(), ids.to_vec());
         let resolve_all = move || {
-            let repository = Repository::open(&dir)?;
+            let repository = open(&dir)?;
             ids.iter().map(|id| resolve(&repository, id)).collect()
         };
         self.pool.run(resolve_all).await
@@ -127,7 +125,7 @@ impl GitBackend for GixBackend {
     ) -> Result<Vec<bool>> {
         let (dir, pairs) = (dir.to_owned(), pairs.to_vec());
         let answer = move |limits: &_| {
-            let repository = Repository::open(&dir)?;
+            let repository = open(&dir)?;
             let mut graph = Graph::new(&repository, limits);
             pairs.iter().map(|(old, new)| graph.is_ancestor(old, new)).collect()
         };
@@ -137,7 +135,9 @@ impl GitBackend for GixBackend {
     async fn walk_commits(&self, dir: &Path, request: CommitWalk, context: &CallContext) -> Result<CommitStream> {
         let dir = dir.to_owned();
         let walk = move |limits: &_, sink: &mut gitsync_core::blocking::CommitSink| {
-            walk(&Repository::open(&dir)?, &request, limits, &mut |commit| Ok(sink.push(commit)))
+            let repository = open(&dir)?;
+            let fresh = FreshPacks::open(&repository, &request.fresh_packs)?;
+            walk(&repository, &request, &|id| fresh.contains(id), limits, &mut |commit| Ok(sink.push(commit)))
         };
         self.pool.walk(&context.limits, self.options.batch, walk).await
     }

@@ -9,16 +9,13 @@
 pub mod backend;
 pub mod convert;
 mod fetch;
-pub mod files;
-pub mod graph;
-pub mod init;
+mod fresh;
+mod odb;
 pub mod open;
 pub mod options;
-pub mod refs;
 mod remote;
-pub mod resolve;
-pub mod walk;
 
 pub use backend::GixBackend;
-pub use open::Repository;
+pub use odb::Odb;
+pub use open::{Repository, open};
 pub use options::GixOptions;

@@ -3,8 +3,7 @@
 use std::thread;
 
 use gitsync_core::blocking::BatchLimits;
-
-use crate::remote::ListLimits;
+use gitsync_repository::listing::ListLimits;
 
 /// The settings of a [`GixBackend`](crate::GixBackend).
 ///

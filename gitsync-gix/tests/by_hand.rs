@@ -10,9 +10,8 @@ use std::thread;
 
 use gitsync_core::backend::{Durability, InitOptions, RefEdit, RefTransaction};
 use gitsync_core::model::{ObjectFormat, ObjectId, RefName};
-use gitsync_gix::Repository;
-use gitsync_gix::init::init;
-use gitsync_gix::refs::{apply, read};
+use gitsync_repository::init;
+use gitsync_repository::refs::{apply, read};
 
 fn git(dir: &Path, args: &[&str]) -> (bool, String) {
     let out = Command::new("git")
@@ -68,14 +67,15 @@ fn nothing_is_lost_beside_pack_refs_and_update_ref() {
         let edits =
             names.iter().map(|name| RefEdit { name: RefName::new(*name).unwrap(), old: current, new }).collect();
         let applied =
-            apply(&Repository::open(&dir).unwrap(), &RefTransaction { edits, head: None }, Durability::Engine).unwrap();
+            apply(&gitsync_gix::open(&dir).unwrap(), &RefTransaction { edits, head: None }, Durability::Engine)
+                .unwrap();
         assert!(applied.raced.is_empty());
         current = new;
         for name in names {
             let (_, seen) = git(&dir, &["for-each-ref", "--format=%(objectname)", name]);
             assert_eq!(seen, new.map(|id| id.to_string()).unwrap_or_default(), "round {round} {name}");
         }
-        let ours = read(&Repository::open(&dir).unwrap()).unwrap();
+        let ours = read(&gitsync_gix::open(&dir).unwrap()).unwrap();
         for name in names {
             let seen = ours.refs.iter().find(|(other, _)| other.as_bytes() == name.as_bytes()).map(|(_, id)| *id);
             assert_eq!(seen, new, "round {round} {name}, read by us");

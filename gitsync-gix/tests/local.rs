@@ -11,11 +11,8 @@ use gitsync_core::model::{Commit, ObjectFormat, ObjectId, RefName};
 use gitsync_core::transport::CallLimits;
 use gitsync_core::{Cancellation, ErrorKind, Result};
 use gitsync_gix::Repository;
-use gitsync_gix::graph::Graph;
-use gitsync_gix::init::init;
-use gitsync_gix::refs::{apply, read};
-use gitsync_gix::resolve::resolve;
-use gitsync_gix::walk::walk;
+use gitsync_repository::refs::{apply, read};
+use gitsync_repository::{Graph, init, resolve, walk};
 
 const FORMATS: [ObjectFormat; 2] = [ObjectFormat::Sha1, ObjectFormat::Sha256];
 
@@ -65,7 +62,7 @@ fn new_repository(format: ObjectFormat) -> tempfile::TempDir {
 }
 
 fn open(dir: &Path) -> Repository {
-    Repository::open(dir).expect("a repository")
+    gitsync_gix::open(dir).expect("a repository")
 }
 
 /// Makes a commit with these parents; `date` makes it unique.
@@ -106,7 +103,7 @@ fn listed_by_git(dir: &Path) -> Vec<(String, String)> {
 fn walked(dir: &Path, tips: &[ObjectId], hidden: &[ObjectId]) -> Vec<Commit> {
     let mut commits = Vec::new();
     let request = CommitWalk { tips: tips.to_vec(), hidden: hidden.to_vec(), fresh_packs: Vec::new() };
-    walk(&open(dir), &request, &limits(), &mut |commit| {
+    walk(&open(dir), &request, &|_| false, &limits(), &mut |commit| {
         commits.push(commit);
         Ok(true)
     })
@@ -128,7 +125,7 @@ fn a_new_repository_is_one_to_git_and_an_occupied_directory_is_refused() {
         assert_eq!(git(dir.path(), &["fsck"]), "");
     }
     let dir = tempfile::tempdir().expect("a directory");
-    assert_eq!(Repository::open(dir.path()).expect_err("none").kind(), ErrorKind::NotFound);
+    assert_eq!(gitsync_gix::open(dir.path()).expect_err("none").kind(), ErrorKind::NotFound);
     let options = InitOptions {
         bare: false,
         format: ObjectFormat::Sha1,
@@ -302,6 +299,7 @@ fn broken_commits_are_decoded_as_git_shows_them() {
     }
     let orphan = raw(dir, format!("tree {tree}\nparent {}\n\nx", "1".repeat(40)).as_bytes());
     let request = CommitWalk { tips: vec![orphan], ..CommitWalk::default() };
-    let error = walk(&open(dir), &request, &limits(), &mut |_| Ok(true)).expect_err("the parent is missing");
+    let error =
+        walk(&open(dir), &request, &|_| false, &limits(), &mut |_| Ok(true)).expect_err("the parent is missing");
     assert_eq!(error.kind(), ErrorKind::Corrupt);
 }

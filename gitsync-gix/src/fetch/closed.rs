@@ -1,22 +1,20 @@
 //! The quick way to tell that nothing is missing: every object of a pack in its order, instead of from the wants down.
 
-use std::collections::HashSet;
 use std::path::Path;
 
 use gitsync_core::Result;
-use gitsync_core::model::ObjectFormat;
+use gitsync_core::model::{ObjectFormat, ObjectId};
 use gitsync_core::transport::CallLimits;
-use gix::hashtable::HashSet as IdSet;
-use gix::objs::{Exists as _, Kind};
+use gitsync_repository::descend::CHECK_EVERY;
+use gitsync_repository::{IdSet, Kind, Objects as _, links};
 use gix::odb::pack::Bundle;
 use gix::odb::pack::cache::delta::Tree;
 use gix::odb::pack::cache::delta::traverse::{self, Context};
 use gix::odb::pack::data::entry::Header;
 use gix::progress::Discard;
 
-use super::links::links;
-use super::verify::CHECK_EVERY;
-use crate::convert::hash_kind;
+use crate::convert::{from_gix, hash_kind, to_gix};
+use crate::odb::{Odb, kind};
 use crate::open::Repository;
 use crate::options::GixOptions;
 
@@ -60,7 +58,7 @@ fn check(repository: &Repository, index: &Path, limits: &CallLimits, options: &G
     )?;
     let mut check = Check {
         bundle: &bundle,
-        odb: repository.odb().clone(),
+        odb: repository.objects().clone(),
         remembered: IdSet::default(),
         format: repository.format(),
         shallow: repository.shallow(),
@@ -140,10 +138,10 @@ fn of_objects_with_links(bundle: &Bundle) -> gix::Result<Option<Vec<u64>>> {
 #[derive(Clone)]
 struct Check<'a> {
     bundle: &'a Bundle,
-    odb: gix::odb::Handle,
-    remembered: IdSet<gix::ObjectId>,
+    odb: Odb,
+    remembered: IdSet,
     format: ObjectFormat,
-    shallow: &'a HashSet<gix::ObjectId>,
+    shallow: &'a IdSet,
     limits: &'a CallLimits,
     looked_at: usize,
 }
@@ -154,17 +152,17 @@ impl Check<'_> {
             self.limits.check().map_err(gix::Error::from_error)?;
         }
         self.looked_at += 1;
-        let Some(kind) = object.entry.header.as_kind() else { return Err(open()) };
-        let is_shallow = kind == Kind::Commit && !self.shallow.is_empty() && {
-            let id = gix::objs::compute_hash(self.bundle.index.object_hash(), kind, object.decompressed)?;
-            self.shallow.contains(&id)
+        let Some(its_kind) = object.entry.header.as_kind() else { return Err(open()) };
+        let is_shallow = kind(its_kind) == Kind::Commit && !self.shallow.is_empty() && {
+            let id = gix::objs::compute_hash(self.bundle.index.object_hash(), its_kind, object.decompressed)?;
+            from_gix(&id).is_ok_and(|id| self.shallow.contains(&id))
         };
-        let closed = links(kind, object.decompressed, self.format, is_shallow, |id| self.is_there(id));
+        let closed = links(kind(its_kind), object.decompressed, self.format, is_shallow, |id| self.is_there(id));
         if closed { Ok(()) } else { Err(open()) }
     }
 
-    fn is_there(&mut self, id: &gix::oid) -> bool {
-        if self.bundle.index.lookup(id).is_some() || self.remembered.contains(id) {
+    fn is_there(&mut self, id: &ObjectId) -> bool {
+        if self.bundle.index.lookup(to_gix(id)).is_some() || self.remembered.contains(id) {
             return true;
         }
         let exists = self.odb.exists(id);
@@ -172,7 +170,7 @@ impl Check<'_> {
             if self.remembered.len() >= MAX_REMEMBERED {
                 self.remembered.clear();
             }
-            self.remembered.insert(id.to_owned());
+            self.remembered.insert(*id);
         }
         exists
     }

@@ -1,12 +1,9 @@
 //! Fetching objects. No reference changes.
 
 mod closed;
-mod haves;
-mod links;
 mod meter;
 mod negotiation;
 mod pack;
-mod quarantine;
 mod verify;
 
 use std::io::BufReader;
@@ -14,15 +11,14 @@ use std::sync::Arc;
 
 use gitsync_core::backend::{FetchRequest, Fetched, ProgressSink};
 use gitsync_core::{Error, ErrorKind, Result};
+use gitsync_repository::{Haves, Quarantine};
 use gix::odb::pack::Bundle;
 use gix::odb::pack::bundle::write;
 use gix::protocol::fetch::{Context, Options, Shallow, Tags};
 
-use self::haves::Haves;
 use self::meter::Meter;
 use self::negotiation::Negotiation;
 use self::pack::PackReader;
-use self::quarantine::Quarantine;
 use crate::convert::hash_kind;
 use crate::open::Repository;
 use crate::options::GixOptions;
@@ -48,12 +44,12 @@ pub(crate) fn fetch(
     }
     let wants = request.wants.iter().map(|id| repository.local_id(id)).collect::<Result<Vec<_>>>()?;
     let haves = Haves::of(repository)?;
-    let quarantine = Quarantine::new(repository)?;
+    let quarantine = Quarantine::new(repository.git_dir())?;
     let mut session = open(call, repository, options, remembered)?;
     // Nearly all that is looked up is either there or not to come: no look at the disk for each miss.
-    let mut odb = repository.odb().clone();
-    odb.refresh_never();
-    let mut negotiation = Negotiation::new(&wants, &haves, &odb, &session, repository.format());
+    let odb = repository.objects().that_never_refreshes();
+    let odb = odb.handle();
+    let mut negotiation = Negotiation::new(&wants, &haves, odb, &session, repository.format());
     let (objects, interrupt) = (Arc::default(), call.limits.cancellation.flag());
     let (mut fetched, mut written) = (Fetched::default(), None);
     let (handshake, transport) = session.parts();

@@ -2,7 +2,8 @@
 
 use std::{io, mem};
 
-use gitsync_core::model::ObjectFormat;
+use gitsync_core::model::{ObjectFormat, ObjectId};
+use gitsync_repository::Haves;
 use gix::hashtable::HashSet as IdSet;
 use gix::negotiate::{Algorithm, Graph, Negotiator, window_size};
 use gix::objs::Kind;
@@ -10,7 +11,7 @@ use gix::odb::{Handle, HeaderExt as _};
 use gix::protocol::fetch::response::Acknowledgement;
 use gix::protocol::fetch::{Arguments, Negotiate, Response, negotiate};
 
-use super::haves::Haves;
+use crate::convert::to_gix;
 use crate::remote::Session;
 
 /// After how many ids that the upstream does not know we stop, once it knew one.
@@ -21,7 +22,7 @@ const MAX_IN_VAIN: usize = 256;
 /// Rounds are our own, since gix's go on asking after the upstream said that it knows enough: first the likely ids in
 /// one go, which settles nearly every fetch, then a walk over everything.
 pub(super) struct Negotiation<'a> {
-    wants: &'a [gix::ObjectId],
+    wants: &'a [ObjectId],
     haves: &'a Haves,
     odb: &'a Handle,
     graph: Graph<'a, 'static>,
@@ -40,7 +41,7 @@ pub(super) struct Negotiation<'a> {
 impl<'a> Negotiation<'a> {
     /// Creates one; `odb` must not look for new packs, or every id that is not there would cost a look at the disk.
     pub(super) fn new(
-        wants: &'a [gix::ObjectId],
+        wants: &'a [ObjectId],
         haves: &'a Haves,
         odb: &'a Handle,
         session: &Session,
@@ -93,7 +94,7 @@ impl Negotiate for Negotiation<'_> {
         if let Some(format) = self.format {
             arguments.add_feature(&format!("object-format={}", format.as_str()));
         }
-        self.wants.iter().for_each(|id| arguments.want(id));
+        self.wants.iter().for_each(|id| arguments.want(to_gix(id)));
         true
     }
 
@@ -118,7 +119,7 @@ impl Negotiate for Negotiation<'_> {
         if ready {
             exhausted = true;
         } else if is_first_round {
-            self.haves.likely.iter().for_each(|id| arguments.have(id));
+            self.haves.likely.iter().for_each(|id| arguments.have(to_gix(id)));
             sent = self.haves.likely.len();
             exhausted = self.haves.is_empty();
         } else {
@@ -154,13 +155,13 @@ impl Negotiate for Negotiation<'_> {
 /// Begins to walk from all tips, past what is known to be common.
 fn walker<'a>(
     odb: &Handle,
-    tips: &[gix::ObjectId],
+    tips: &[ObjectId],
     common: &IdSet<gix::ObjectId>,
     graph: &mut Graph<'a, 'static>,
 ) -> gix::Result<Box<dyn Negotiator>> {
     let mut negotiator = Algorithm::Consecutive.into_negotiator();
-    for id in tips.iter().filter(|id| is_commit(odb, id)) {
-        negotiator.add_tip(*id, graph)?;
+    for id in tips.iter().map(to_gix).filter(|id| is_commit(odb, id)) {
+        negotiator.add_tip(id, graph)?;
     }
     for id in common.iter().filter(|id| is_commit(odb, id)) {
         negotiator.in_common_with_remote(*id, graph)?;

@@ -7,8 +7,7 @@ use gitsync_core::backend::CallContext;
 use gitsync_core::source::SourceUrl;
 use gitsync_core::transport::CallLimits;
 use gitsync_core::{Error, ErrorKind, Transport};
-
-use super::prelude::Prelude;
+use gitsync_repository::Prelude;
 
 /// One call to an upstream: how to get there, what ends it, and why it failed. Clones share the failure and what is counted.
 #[derive(Clone, Debug)]

@@ -3,9 +3,9 @@
 use gitsync_core::backend::{Advertisement, Head};
 use gitsync_core::model::ObjectFormat;
 use gitsync_core::{ErrorKind, Result};
+use gitsync_repository::listing::{ListLimits, Listing};
 
 use super::call::Call;
-use super::listing::{ListLimits, Listing};
 use super::remembered::{Remembered, greeting_v2};
 use super::session::{Opening, Session};
 use super::v2::{self, Scope};

@@ -8,17 +8,13 @@ mod explain;
 mod guarded;
 mod http;
 mod list;
-mod listing;
-mod prelude;
 mod remembered;
 mod session;
-mod v1;
 mod v2;
 
 pub(crate) use call::{Call, Failure};
 pub(crate) use explain::explain;
 pub(crate) use list::list;
-pub(crate) use listing::ListLimits;
 pub(crate) use remembered::Remembered;
 pub(crate) use session::{Opening, Session};
 

@@ -5,6 +5,8 @@ use std::fmt;
 use gitsync_core::model::ObjectFormat;
 use gitsync_core::transport::{Connection, Service};
 use gitsync_core::{ErrorKind, Result};
+use gitsync_repository::listing::{ListLimits, Listing, not_understood};
+use gitsync_repository::v1::{self, Capability};
 use gix::protocol::Handshake;
 use gix_transport::client::blocking_io::{SetServiceResponse, Transport, http};
 use gix_transport::client::git::ConnectMode;
@@ -16,8 +18,6 @@ use super::call::Call;
 use super::explain::explain;
 use super::guarded::{Guarded, Unversioned};
 use super::http::{PLACEHOLDER, UpstreamHttp};
-use super::listing::{ListLimits, Listing, not_understood};
-use super::v1;
 
 /// How a conversation is opened.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl Session {
             transport.handshake(GixService::UploadPack, &[]).map_err(|error| explain(call, error))?;
         let mut listing = None;
         if let Some(lines) = &mut refs {
-            let listing = listing.insert(v1::begin(&capabilities, limits)?);
+            let listing = listing.insert(v1::begin(said(&capabilities), limits)?);
             while let Some(line) = lines.readline() {
                 let line = line.map_err(|error| explain(call, error))?.map_err(|error| explain(call, error))?;
                 let Some(line) = line.as_slice() else { break };
@@ -96,7 +96,7 @@ impl Session {
     /// # Errors
     /// [`ErrorKind::Unsupported`] if it is one that the core does not know.
     pub(crate) fn format(&self) -> Result<ObjectFormat> {
-        v1::format_of(self.capabilities())
+        v1::format_of(said(self.capabilities()))
     }
 
     pub(crate) fn transport(&mut self) -> &mut (dyn Transport + Send) {
@@ -113,6 +113,11 @@ impl Session {
         // Everything needed has been received; how the connection ends does not matter.
         gix::protocol::indicate_end_of_interaction(&mut self.transport, false).ok();
     }
+}
+
+/// Returns what an upstream can do.
+fn said(capabilities: &Capabilities) -> impl Iterator<Item = Capability<'_>> {
+    capabilities.iter().map(|one| (&**one.name(), one.value().map(|value| &**value)))
 }
 
 type Opened = (Box<dyn Transport + Send>, Option<Box<dyn Send>>);

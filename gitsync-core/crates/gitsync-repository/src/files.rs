@@ -83,7 +83,7 @@ pub fn sync_dir(dir: &Path, durability: Durability) -> io::Result<()> {
 }
 
 /// Fsyncs a file, unless the caller does that.
-pub(crate) fn sync_file(file: &File, durability: Durability) -> io::Result<()> {
+pub fn sync_file(file: &File, durability: Durability) -> io::Result<()> {
     match durability {
         Durability::Engine => file.sync_all(),
         Durability::Caller => Ok(()),
@@ -91,14 +91,14 @@ pub(crate) fn sync_file(file: &File, durability: Durability) -> io::Result<()> {
 }
 
 /// Writes a file that does not exist.
-pub(crate) fn write_new(path: &Path, content: &[u8], durability: Durability) -> io::Result<()> {
+pub fn write_new(path: &Path, content: &[u8], durability: Durability) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
     file.write_all(content)?;
     sync_file(&file, durability)
 }
 
 /// Reads a file that need not be there.
-pub(crate) fn read_optional(path: &Path) -> io::Result<Option<Vec<u8>>> {
+pub fn read_optional(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match fs::read(path) {
         Ok(content) => Ok(Some(content)),
         // A directory in the place of `a` (for `a/b`), or a file in the place of its parent: no such file either way.

@@ -10,11 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use gitsync_core::backend::Durability;
 use gitsync_core::{Error, ErrorKind, Result};
 
-use gix::odb::Handle;
-
-use crate::convert::hash_kind;
 use crate::files::{sync_dir, sync_file};
-use crate::open::Repository;
 
 /// How the directories are named. `git prune` takes what begins like this for its own, and removes it when it is old.
 const PREFIX: &str = "tmp_objdir-gitsync-";
@@ -24,7 +20,7 @@ const STALE_AFTER: Duration = Duration::from_secs(60);
 
 /// A directory next to the objects. Dropping it removes it with all that is in it.
 #[derive(Debug)]
-pub(super) struct Quarantine {
+pub struct Quarantine {
     dir: PathBuf,
     objects: PathBuf,
     /// Tells others that the directory is in use, for as long as the process lives.
@@ -33,8 +29,8 @@ pub(super) struct Quarantine {
 
 impl Quarantine {
     /// Makes a directory, and removes those that crashes left.
-    pub(super) fn new(repository: &Repository) -> Result<Self> {
-        let objects = repository.git_dir().join("objects");
+    pub fn new(git_dir: &Path) -> Result<Self> {
+        let objects = git_dir.join("objects");
         remove_stale(&objects)?;
         static MADE: AtomicU64 = AtomicU64::new(0);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
@@ -49,18 +45,17 @@ impl Quarantine {
     }
 
     /// Returns where the pack goes.
-    pub(super) fn pack_dir(&self) -> PathBuf {
+    pub fn pack_dir(&self) -> PathBuf {
         self.dir.join("pack")
     }
 
-    /// Returns the objects that were received, and no others.
-    pub(super) fn odb(&self, repository: &Repository) -> Result<Handle> {
-        let options = gix::odb::store::init::Options::default();
-        Ok(gix::odb::at_opts(self.dir.clone(), hash_kind(repository.format()), None, options)?)
+    /// Returns the directory, which is one of objects: those that were received, and no others.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Moves a pack to the others and returns its name.
-    pub(super) fn publish(self, pack: &Path, index: &Path, durability: Durability) -> Result<String> {
+    pub fn publish(self, pack: &Path, index: &Path, durability: Durability) -> Result<String> {
         let to = self.objects.join("pack");
         fs::create_dir_all(&to)?;
         let target = |of: &Path| of.file_name().map(|name| to.join(name));

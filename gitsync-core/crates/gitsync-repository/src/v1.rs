@@ -1,20 +1,26 @@
 //! The listing of the original protocol, which comes with the greeting.
 //!
-//! Read here and not by gix: its parser panics over a `symref` that is not listed, takes blanks off names and knows no
-//! bounds.
+//! Read here and not by an engine: gix's parser panics over a `symref` that is not listed, takes blanks off names and knows no
+//! bounds, and git2 panics over a name that is not UTF-8.
 
 use gitsync_core::Result;
 use gitsync_core::model::ObjectFormat;
 use gitsync_core::{Error, ErrorKind};
-use gix_transport::client::Capabilities;
 
-use super::listing::{ListLimits, Listing, not_understood};
+use crate::listing::{ListLimits, Listing, not_understood};
+
+/// What an upstream can do: a name, and perhaps a value.
+pub type Capability<'a> = (&'a [u8], Option<&'a [u8]>);
 
 /// Begins a listing with what the capabilities say.
-pub(super) fn begin(capabilities: &Capabilities, limits: ListLimits) -> Result<Listing> {
-    let mut listing = Listing::new(format_of(capabilities)?, limits);
-    for capability in capabilities.iter().filter(|capability| capability.name() == "symref") {
-        if let Some(target) = capability.value().and_then(|value| value.strip_prefix(b"HEAD:")) {
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`] if the hash function is one that the core does not know.
+pub fn begin<'a>(capabilities: impl IntoIterator<Item = Capability<'a>>, limits: ListLimits) -> Result<Listing> {
+    let capabilities: Vec<_> = capabilities.into_iter().collect();
+    let mut listing = Listing::new(format_of(capabilities.iter().copied())?, limits);
+    for (_, value) in capabilities.iter().filter(|(name, _)| *name == b"symref") {
+        if let Some(target) = value.and_then(|value| value.strip_prefix(b"HEAD:")) {
             listing.set_head_target(target);
         }
     }
@@ -22,7 +28,10 @@ pub(super) fn begin(capabilities: &Capabilities, limits: ListLimits) -> Result<L
 }
 
 /// Adds a line.
-pub(super) fn line(listing: &mut Listing, line: &[u8]) -> Result<()> {
+///
+/// # Errors
+/// [`ErrorKind::Corrupt`] if it makes no sense, [`ErrorKind::LimitExceeded`] past the bounds.
+pub fn line(listing: &mut Listing, line: &[u8]) -> Result<()> {
     listing.count(line)?;
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let at = line.iter().position(|byte| *byte == b' ');
@@ -45,14 +54,26 @@ pub(super) fn line(listing: &mut Listing, line: &[u8]) -> Result<()> {
 }
 
 /// Returns the upstream's hash function.
-pub(super) fn format_of(capabilities: &Capabilities) -> Result<ObjectFormat> {
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`] if it is one that the core does not know.
+pub fn format_of<'a>(capabilities: impl IntoIterator<Item = Capability<'a>>) -> Result<ObjectFormat> {
     // Only a server that knows another format than the first one says anything.
-    let Some(capability) = capabilities.capability("object-format") else { return Ok(ObjectFormat::Sha1) };
-    match capability.value().map(AsRef::<[u8]>::as_ref) {
-        Some(b"sha1") => Ok(ObjectFormat::Sha1),
-        Some(b"sha256") => Ok(ObjectFormat::Sha256),
+    let said = capabilities.into_iter().find(|(name, _)| *name == b"object-format");
+    match said.map(|(_, value)| value) {
+        None | Some(Some(b"sha1")) => Ok(ObjectFormat::Sha1),
+        Some(Some(b"sha256")) => Ok(ObjectFormat::Sha256),
         _ => Err(Error::new(ErrorKind::Unsupported, "the upstream's object format is not supported")),
     }
+}
+
+/// Takes capabilities apart that stand in one line.
+pub fn capabilities(line: &[u8]) -> impl Iterator<Item = Capability<'_>> + Clone {
+    let words = line.split(|byte| matches!(byte, b' ' | b'\n')).filter(|word| !word.is_empty());
+    words.map(|word| match word.iter().position(|byte| *byte == b'=') {
+        Some(at) => (&word[..at], Some(&word[at + 1..])),
+        None => (word, None),
+    })
 }
 
 #[cfg(test)]
@@ -65,9 +86,8 @@ mod tests {
     const ID: &str = "1111111111111111111111111111111111111111";
     const LIMITS: ListLimits = ListLimits { refs: 4, bytes: 1000 };
 
-    fn listed(capabilities: &str, lines: &[&str]) -> Result<gitsync_core::backend::Advertisement> {
-        let (capabilities, _) = Capabilities::from_bytes(format!("x\0{capabilities}").as_bytes()).unwrap();
-        let mut listing = begin(&capabilities, LIMITS)?;
+    fn listed(said: &str, lines: &[&str]) -> Result<gitsync_core::backend::Advertisement> {
+        let mut listing = begin(capabilities(said.as_bytes()), LIMITS)?;
         lines.iter().try_for_each(|text| line(&mut listing, format!("{text}\n").as_bytes()))?;
         Ok(listing.finish())
     }

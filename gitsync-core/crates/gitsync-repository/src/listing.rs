@@ -6,14 +6,16 @@ use gitsync_core::{Error, ErrorKind, Result};
 
 /// How much an upstream may advertise.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ListLimits {
-    pub(crate) refs: usize,
-    pub(crate) bytes: usize,
+pub struct ListLimits {
+    /// How many references.
+    pub refs: usize,
+    /// How many bytes in all.
+    pub bytes: usize,
 }
 
 /// The advertisement in the making.
 #[derive(Debug)]
-pub(crate) struct Listing {
+pub struct Listing {
     limits: ListLimits,
     lines: usize,
     bytes: usize,
@@ -27,7 +29,8 @@ pub(crate) struct Listing {
 }
 
 impl Listing {
-    pub(super) fn new(format: ObjectFormat, limits: ListLimits) -> Self {
+    /// Begins a listing in which ids are of a format.
+    pub fn new(format: ObjectFormat, limits: ListLimits) -> Self {
         Listing {
             limits,
             lines: 0,
@@ -41,16 +44,21 @@ impl Listing {
         }
     }
 
-    pub(crate) fn format(&self) -> ObjectFormat {
+    /// Returns the upstream's hash function.
+    pub fn format(&self) -> ObjectFormat {
         self.format
     }
 
-    pub(crate) fn is_shallow(&self) -> bool {
+    /// Tells whether the upstream lacks the parents of some commits.
+    pub fn is_shallow(&self) -> bool {
         self.shallow
     }
 
     /// Counts a line against the bounds.
-    pub(super) fn count(&mut self, line: &[u8]) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`ErrorKind::LimitExceeded`] past one of them.
+    pub fn count(&mut self, line: &[u8]) -> Result<()> {
         self.lines += 1;
         self.bytes += line.len();
         let exceeded = |what: &str, limit: usize| {
@@ -67,13 +75,16 @@ impl Listing {
     }
 
     /// Understands an id of the upstream's format.
-    pub(super) fn id(&self, hex: &[u8]) -> Result<ObjectId> {
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] if it is none.
+    pub fn id(&self, hex: &[u8]) -> Result<ObjectId> {
         let id = ObjectId::from_hex(hex).ok().filter(|id| id.format() == self.format);
         id.ok_or_else(|| not_understood("something that is no object id"))
     }
 
     /// Adds a reference, or what `HEAD` leads to.
-    pub(super) fn add(&mut self, name: &[u8], id: ObjectId, peeled: Option<ObjectId>) {
+    pub fn add(&mut self, name: &[u8], id: ObjectId, peeled: Option<ObjectId>) {
         if name == b"HEAD" {
             self.head_id = Some(id);
             return;
@@ -86,24 +97,24 @@ impl Listing {
     }
 
     /// Adds where a tag that was just added leads to.
-    pub(super) fn add_peeled(&mut self, name: &[u8], id: ObjectId) {
+    pub fn add_peeled(&mut self, name: &[u8], id: ObjectId) {
         if let Some(last) = self.refs.last_mut().filter(|last| last.name.as_bytes() == name) {
             last.peeled = Some(id);
         }
     }
 
     /// Sets the branch that `HEAD` names.
-    pub(super) fn set_head_target(&mut self, target: &[u8]) {
+    pub fn set_head_target(&mut self, target: &[u8]) {
         self.head_target = Some(target.to_owned());
     }
 
     /// Notes that the upstream is shallow.
-    pub(super) fn set_shallow(&mut self) {
+    pub fn set_shallow(&mut self) {
         self.shallow = true;
     }
 
     /// Returns where `HEAD` points. A target that git would not accept counts as if nothing had been said.
-    pub(super) fn head(&self) -> Option<Head> {
+    pub fn head(&self) -> Option<Head> {
         match (&self.head_target, self.head_id) {
             (Some(target), _) => RefName::new(target.as_slice()).ok().map(Head::Branch),
             (None, Some(id)) => Some(Head::Detached(id)),
@@ -112,7 +123,7 @@ impl Listing {
     }
 
     /// Returns what was advertised, sorted, each name once.
-    pub(super) fn finish(mut self) -> Advertisement {
+    pub fn finish(mut self) -> Advertisement {
         let head = self.head();
         self.refs.sort_by(|one, other| one.name.cmp(&other.name));
         self.refs.dedup_by(|later, first| later.name == first.name);
@@ -120,6 +131,7 @@ impl Listing {
     }
 }
 
-pub(super) fn not_understood(what: &str) -> Error {
+/// The listing makes no sense.
+pub fn not_understood(what: &str) -> Error {
     Error::new(ErrorKind::Corrupt, format!("the upstream's list of references holds {what}"))
 }

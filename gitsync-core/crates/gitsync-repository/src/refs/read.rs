@@ -12,7 +12,7 @@ use gitsync_core::{Error, ErrorKind, Result};
 
 use super::packed::PackedRefs;
 use crate::files::read_optional;
-use crate::open::Repository;
+use crate::repository::Repository;
 
 /// How many symbolic references may follow one another: git's bound.
 const MAX_SYMBOLIC_DEPTH: usize = 5;
@@ -30,7 +30,7 @@ pub(super) enum Loose {
 ///
 /// # Errors
 /// [`ErrorKind::Corrupt`] if `packed-refs` or `HEAD` cannot be understood.
-pub fn read(repository: &Repository) -> Result<LocalRefs> {
+pub fn read<O>(repository: &Repository<O>) -> Result<LocalRefs> {
     let (git_dir, format) = (repository.git_dir(), repository.format());
     // Loose ones first: `git pack-refs` writes the packed file before it removes loose ones, so none is missed.
     let loose = read_loose(git_dir, format)?;

@@ -10,14 +10,13 @@ use std::path::{Path, PathBuf};
 use gitsync_core::backend::{Durability, Head, RefTransaction};
 use gitsync_core::model::{ObjectId, RefName};
 use gitsync_core::{Error, ErrorKind, Result};
-use gix::objs::Kind;
 
 use super::packed::{PackedRef, PackedRefs};
 use super::read::{Loose, follow, parse_loose, read_loose, read_packed};
-use crate::convert::{from_gix, to_gix};
 use crate::files::{LOCK_WAIT, Lock, read_optional, sync_dir, write_new};
-use crate::open::Repository;
-use crate::resolve::{Peeled, peel};
+use crate::objects::{Kind, Objects};
+use crate::peel::{Peeled, peel};
+use crate::repository::Repository;
 
 /// What came of a change.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -36,7 +35,11 @@ pub struct Applied {
 /// [`ErrorKind::Conflict`] if a reference has not the expected old id or a name collides with another,
 /// [`ErrorKind::Corrupt`] if a new id is not there, [`ErrorKind::InvalidInput`] if a name is changed twice,
 /// [`ErrorKind::Timeout`] if another program holds a lock for too long.
-pub fn apply(repository: &Repository, change: &RefTransaction, durability: Durability) -> Result<Applied> {
+pub fn apply(
+    repository: &Repository<impl Objects>,
+    change: &RefTransaction,
+    durability: Durability,
+) -> Result<Applied> {
     let git_dir = repository.git_dir();
     let head_lock = change.head.as_ref().map(|head| prepare_head(repository, head, durability)).transpose()?;
     if change.edits.is_empty() {
@@ -71,8 +74,8 @@ pub fn apply(repository: &Repository, change: &RefTransaction, durability: Durab
 }
 
 /// Locks the loose files of changed names and reads them again, now that they stand still.
-fn lock_loose(
-    repository: &Repository,
+fn lock_loose<O>(
+    repository: &Repository<O>,
     change: &RefTransaction,
     loose: &mut BTreeMap<Vec<u8>, Loose>,
 ) -> Result<HashMap<PathBuf, Lock>> {
@@ -121,7 +124,7 @@ fn check_old(change: &RefTransaction, loose: &BTreeMap<Vec<u8>, Loose>, packed: 
 }
 
 /// Makes the new content of `packed-refs`.
-fn edit(repository: &Repository, change: &RefTransaction, packed: &mut PackedRefs) -> Result<()> {
+fn edit(repository: &Repository<impl Objects>, change: &RefTransaction, packed: &mut PackedRefs) -> Result<()> {
     if !packed.fully_peeled {
         // The header written claims that every tag is peeled, so what an older git left out is made up for.
         for entry in packed.refs.values_mut().filter(|entry| entry.peeled.is_none()) {
@@ -143,14 +146,14 @@ fn edit(repository: &Repository, change: &RefTransaction, packed: &mut PackedRef
 }
 
 /// Returns what a tag leads to: `None` if something is not there, `Some(None)` for what is no tag.
-fn peeled_tag(repository: &Repository, id: &ObjectId) -> Result<Option<Option<ObjectId>>> {
+fn peeled_tag(repository: &Repository<impl Objects>, id: &ObjectId) -> Result<Option<Option<ObjectId>>> {
     if id.format() != repository.format() {
         return Ok(None);
     }
-    match peel(repository, to_gix(id))? {
+    match peel(repository, *id)? {
         Peeled::Missing => Ok(None),
         Peeled::Broken => Ok(Some(None)),
-        Peeled::Object(target, _) => Ok(Some(Some(from_gix(&target)?).filter(|target| target != id))),
+        Peeled::Object(target, _) => Ok(Some(Some(target).filter(|target| target != id))),
     }
 }
 
@@ -199,7 +202,7 @@ fn publish_packed(git_dir: &Path, packed: &PackedRefs, durability: Durability) -
 }
 
 /// Locks `HEAD` and writes what it will be.
-fn prepare_head(repository: &Repository, head: &Head, durability: Durability) -> Result<Lock> {
+fn prepare_head(repository: &Repository<impl Objects>, head: &Head, durability: Durability) -> Result<Lock> {
     let text = match head {
         Head::Branch(name) => [b"ref: ", name.as_bytes(), b"\n"].concat(),
         Head::Detached(id) => {

@@ -5,19 +5,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use gitsync_core::{Error, ErrorKind, Result};
 
-/// How much an upstream may still send before the pack: a few lines, unless it floods us, since gix keeps them all. Without
+/// How much an upstream may still send before the pack: a few lines, unless it floods us, since engines keep them all. Without
 /// bound, unless a pack is awaited. Clones share it.
 #[derive(Clone, Debug)]
-pub(crate) struct Prelude(Arc<AtomicU64>);
+pub struct Prelude(Arc<AtomicU64>);
 
 impl Prelude {
     /// Bounds all that comes from now on.
-    pub(crate) fn begin(&self, max_bytes: usize) {
+    pub fn begin(&self, max_bytes: usize) {
         self.0.store(max_bytes as u64, Ordering::Relaxed);
     }
 
     /// Lifts the bound: the pack has begun, and has its own.
-    pub(crate) fn end(&self) {
+    pub fn end(&self) {
         self.0.store(u64::MAX, Ordering::Relaxed);
     }
 
@@ -25,7 +25,7 @@ impl Prelude {
     ///
     /// # Errors
     /// [`ErrorKind::LimitExceeded`] if it was too much.
-    pub(crate) fn count(&self, bytes: usize) -> Result<()> {
+    pub fn count(&self, bytes: usize) -> Result<()> {
         let less = |left: u64| left.checked_sub(bytes as u64);
         self.0
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)

@@ -4,14 +4,13 @@ use std::collections::BinaryHeap;
 use std::mem;
 use std::ops::Range;
 
+use gitsync_core::Result;
 use gitsync_core::model::{CommitObject, ObjectId};
 use gitsync_core::transport::CallLimits;
-use gitsync_core::{Error, ErrorKind, Result};
-use gix::hashtable::HashMap;
-use gix::objs::{Find as _, Kind};
 
-use crate::convert::{to_gix, unreadable};
-use crate::open::Repository;
+use crate::id_map::IdMap;
+use crate::objects::{Objects, read_commit};
+use crate::repository::Repository;
 
 /// How many commits are read between two looks at the limits.
 const CHECK_EVERY: usize = 256;
@@ -20,10 +19,10 @@ const CHECK_EVERY: usize = 256;
 ///
 /// Ids are hashed once and are numbers from then on; one graph answers all questions about a repository, the faster the
 /// more it knows.
-pub struct Graph<'a> {
-    repository: &'a Repository,
+pub struct Graph<'a, O> {
+    repository: &'a Repository<O>,
     limits: &'a CallLimits,
-    index: HashMap<gix::ObjectId, usize>,
+    index: IdMap<usize>,
     nodes: Vec<Node>,
     /// The parents of all nodes, one after the other.
     parents: Vec<usize>,
@@ -33,7 +32,7 @@ pub struct Graph<'a> {
 }
 
 struct Node {
-    id: gix::ObjectId,
+    id: ObjectId,
     date: i64,
     /// Where its parents are, once it has been read.
     parents: Option<Range<usize>>,
@@ -43,19 +42,19 @@ struct Node {
     below: u32,
 }
 
-impl std::fmt::Debug for Graph<'_> {
+impl<O> std::fmt::Debug for Graph<'_, O> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Graph").field("loaded", &self.loaded).finish_non_exhaustive()
     }
 }
 
-impl<'a> Graph<'a> {
+impl<'a, O: Objects> Graph<'a, O> {
     /// Creates a graph that knows nothing yet. Questions end by `limits`.
-    pub fn new(repository: &'a Repository, limits: &'a CallLimits) -> Self {
+    pub fn new(repository: &'a Repository<O>, limits: &'a CallLimits) -> Self {
         Graph {
             repository,
             limits,
-            index: HashMap::default(),
+            index: IdMap::default(),
             nodes: Vec::new(),
             parents: Vec::new(),
             buffer: Vec::new(),
@@ -75,7 +74,7 @@ impl<'a> Graph<'a> {
         hunt.reaches(self, old)
     }
 
-    fn node(&mut self, id: gix::ObjectId) -> usize {
+    fn node(&mut self, id: ObjectId) -> usize {
         let next = self.nodes.len();
         let number = *self.index.entry(id).or_insert(next);
         if number == next {
@@ -95,11 +94,11 @@ impl<'a> Graph<'a> {
         }
         self.loaded += 1;
         let mut buffer = mem::take(&mut self.buffer);
-        let data = find_commit(self.repository, &id, &mut buffer)?;
-        let date = CommitObject::new(data).committer_date();
+        read_commit(self.repository.objects(), &id, &mut buffer)?;
+        let date = CommitObject::new(&buffer).committer_date();
         let start = self.parents.len();
         if !self.repository.shallow().contains(&id) {
-            for parent in parents_in(self.repository, data) {
+            for parent in parents_in(self.repository, &buffer) {
                 let parent = self.node(parent);
                 self.parents.push(parent);
             }
@@ -121,13 +120,13 @@ pub(crate) struct Hunt {
 
 impl Hunt {
     /// Begins a hunt; the graph forgets the last one.
-    pub(crate) fn new(graph: &mut Graph<'_>) -> Self {
+    pub(crate) fn new(graph: &mut Graph<'_, impl Objects>) -> Self {
         graph.nodes.iter_mut().for_each(|node| node.painted = false);
         Hunt { queue: BinaryHeap::new() }
     }
 
     /// Adds a tip.
-    pub(crate) fn add(&mut self, graph: &mut Graph<'_>, tip: gix::ObjectId) -> Result<()> {
+    pub(crate) fn add(&mut self, graph: &mut Graph<'_, impl Objects>, tip: ObjectId) -> Result<()> {
         let number = graph.node(tip);
         let (date, _) = graph.load(number)?;
         if !mem::replace(&mut graph.nodes[number].painted, true) {
@@ -140,7 +139,7 @@ impl Hunt {
     ///
     /// Walks from both sides, newest first, and ends when all that is left to look at are ancestors of the target: none of
     /// them can lead to it. Dates decide only what is looked at first, so wrong ones cost time but no exactness.
-    pub(crate) fn reaches(&mut self, graph: &mut Graph<'_>, target: gix::ObjectId) -> Result<bool> {
+    pub(crate) fn reaches(&mut self, graph: &mut Graph<'_, impl Objects>, target: ObjectId) -> Result<bool> {
         let target = graph.node(target);
         if graph.nodes[target].painted {
             return Ok(true);
@@ -188,7 +187,7 @@ impl Hunt {
     }
 
     /// Explores all that is left, after which every question is answered at once.
-    pub(crate) fn exhaust(&mut self, graph: &mut Graph<'_>) -> Result<()> {
+    pub(crate) fn exhaust(&mut self, graph: &mut Graph<'_, impl Objects>) -> Result<()> {
         let mut stack: Vec<usize> = mem::take(&mut self.queue).into_iter().map(|(_, number)| number).collect();
         while let Some(number) = stack.pop() {
             for at in graph.load(number)?.1 {
@@ -202,19 +201,8 @@ impl Hunt {
     }
 }
 
-/// Reads a commit.
-pub(crate) fn find_commit<'b>(repository: &Repository, id: &gix::oid, buffer: &'b mut Vec<u8>) -> Result<&'b [u8]> {
-    let corrupt = |what: &str| Error::new(ErrorKind::Corrupt, what).with("id", id);
-    let found = repository.odb().try_find(id, buffer);
-    match found.map_err(|error| unreadable("a commit cannot be read", error).with("id", id))? {
-        Some(object) if object.kind == Kind::Commit => Ok(object.data),
-        Some(_) => Err(corrupt("an object is no commit")),
-        None => Err(corrupt("a commit is missing")),
-    }
-}
-
 /// Returns the parents that a commit of this repository can have.
-pub(crate) fn parents_in(repository: &Repository, commit: &[u8]) -> impl Iterator<Item = gix::ObjectId> {
+pub(crate) fn parents_in<O>(repository: &Repository<O>, commit: &[u8]) -> impl Iterator<Item = ObjectId> {
     let format = repository.format();
-    CommitObject::new(commit).parents().filter(move |parent| parent.format() == format).map(|parent| to_gix(&parent))
+    CommitObject::new(commit).parents().filter(move |parent| parent.format() == format)
 }

@@ -3,11 +3,9 @@
 use gitsync_core::Result;
 use gitsync_core::backend::Resolved;
 use gitsync_core::model::ObjectId;
-use gix::objs::{Find as _, Kind};
-use gix::odb::Header as _;
 
-use crate::convert::{from_gix, to_gix, unreadable};
-use crate::open::Repository;
+use crate::objects::{Kind, Objects};
+use crate::repository::Repository;
 
 /// The longest chain of tags that is followed; a longer one counts as [`Resolved::Other`].
 const MAX_TAG_DEPTH: usize = 1000;
@@ -18,7 +16,7 @@ pub enum Peeled {
     /// The object, or one that a tag leads to, is not there.
     Missing,
     /// The object that is no tag, and its kind.
-    Object(gix::ObjectId, Kind),
+    Object(ObjectId, Kind),
     /// A tag that leads nowhere: it names no object, or too many tags.
     Broken,
 }
@@ -27,13 +25,13 @@ pub enum Peeled {
 ///
 /// # Errors
 /// [`Corrupt`](gitsync_core::ErrorKind::Corrupt) if an object on the way cannot be read.
-pub fn resolve(repository: &Repository, id: &ObjectId) -> Result<Resolved> {
+pub fn resolve(repository: &Repository<impl Objects>, id: &ObjectId) -> Result<Resolved> {
     if id.format() != repository.format() {
         return Ok(Resolved::Missing);
     }
-    Ok(match peel(repository, to_gix(id))? {
+    Ok(match peel(repository, *id)? {
         Peeled::Missing => Resolved::Missing,
-        Peeled::Object(id, Kind::Commit) => Resolved::Commit(from_gix(&id)?),
+        Peeled::Object(id, Kind::Commit) => Resolved::Commit(id),
         Peeled::Object(..) | Peeled::Broken => Resolved::Other,
     })
 }
@@ -42,21 +40,20 @@ pub fn resolve(repository: &Repository, id: &ObjectId) -> Result<Resolved> {
 ///
 /// # Errors
 /// [`Corrupt`](gitsync_core::ErrorKind::Corrupt) if an object on the way cannot be read.
-pub fn peel(repository: &Repository, mut id: gix::ObjectId) -> Result<Peeled> {
-    let odb = repository.odb();
+pub fn peel(repository: &Repository<impl Objects>, mut id: ObjectId) -> Result<Peeled> {
     let mut buffer = Vec::new();
     for _ in 0..MAX_TAG_DEPTH {
-        // The header alone tells the kind: most objects need not be read at all.
-        let header = odb.try_header(&id).map_err(|error| unreadable("an object cannot be read", error))?;
-        match header.map(|header| header.kind()) {
+        // The kind alone is quickly told: most objects need not be read at all.
+        match repository.objects().kind(&id)? {
             None => return Ok(Peeled::Missing),
             Some(Kind::Tag) => {}
             Some(kind) => return Ok(Peeled::Object(id, kind)),
         }
-        let found = odb.try_find(&id, &mut buffer).map_err(|error| unreadable("a tag cannot be read", error))?;
-        let Some(tag) = found else { return Ok(Peeled::Missing) };
-        match target_of(tag.data) {
-            Some(target) if target.format() == repository.format() => id = to_gix(&target),
+        if repository.objects().read(&id, &mut buffer)?.is_none() {
+            return Ok(Peeled::Missing);
+        }
+        match target_of(&buffer) {
+            Some(target) if target.format() == repository.format() => id = target,
             _ => return Ok(Peeled::Broken),
         }
     }

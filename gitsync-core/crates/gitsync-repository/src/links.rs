@@ -1,10 +1,11 @@
 //! Which objects an object names.
 
-use gitsync_core::model::{CommitObject, ObjectFormat};
-use gix::objs::Kind;
+use std::sync::LazyLock;
 
-use crate::convert::{hash_kind, to_gix};
-use crate::resolve::target_of;
+use gitsync_core::model::{CommitObject, ObjectFormat, ObjectId};
+
+use crate::objects::Kind;
+use crate::peel::target_of;
 
 /// The bits of a tree entry's mode that tell its kind.
 const KIND_OF_ENTRY: u32 = 0o170_000;
@@ -12,17 +13,21 @@ const KIND_OF_ENTRY: u32 = 0o170_000;
 /// The kind of an entry that is a commit of another repository: a submodule.
 const SUBMODULE: u32 = 0o160_000;
 
+/// The tree without entries.
+const EMPTY_TREE_SHA1: &[u8] = b"4b825dc642cb6eb9a060e54bf8d69288fbee4904";
+const EMPTY_TREE_SHA256: &[u8] = b"6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321";
+
 /// Calls `each` with every id that an object names and that its repository must have, and tells whether the object could be
 /// understood. `each` ends it by returning false.
 ///
 /// Submodules are left out, the parents of a commit that is `shallow`, and the empty tree: every git knows it, so some keep no
 /// object of it and send none.
-pub(super) fn links(
+pub fn links(
     kind: Kind,
     data: &[u8],
     format: ObjectFormat,
     shallow: bool,
-    mut each: impl FnMut(&gix::oid) -> bool,
+    mut each: impl FnMut(&ObjectId) -> bool,
 ) -> bool {
     match kind {
         Kind::Blob => true,
@@ -31,15 +36,21 @@ pub(super) fn links(
             let commit = CommitObject::new(data);
             let parents = commit.parents().filter(|_| !shallow);
             let mut named = commit.tree().into_iter().chain(parents).filter(|id| id.format() == format);
-            named.all(|id| to_gix(&id).is_empty_tree() || each(&to_gix(&id)))
+            named.all(|id| is_empty_tree(&id) || each(&id))
         }
-        Kind::Tag => target_of(data).filter(|id| id.format() == format).is_none_or(|id| each(&to_gix(&id))),
+        Kind::Tag => target_of(data).filter(|id| id.format() == format).is_none_or(|id| each(&id)),
     }
 }
 
+fn is_empty_tree(id: &ObjectId) -> bool {
+    static EMPTY: LazyLock<[Option<ObjectId>; 2]> =
+        LazyLock::new(|| [EMPTY_TREE_SHA1, EMPTY_TREE_SHA256].map(|hex| ObjectId::from_hex(hex).ok()));
+    EMPTY.contains(&Some(*id))
+}
+
 /// Old programs wrote modes in odd ways, so of a mode only its number counts.
-fn links_of_tree(mut data: &[u8], format: ObjectFormat, mut each: impl FnMut(&gix::oid) -> bool) -> bool {
-    let id_len = hash_kind(format).len_in_bytes();
+fn links_of_tree(mut data: &[u8], format: ObjectFormat, mut each: impl FnMut(&ObjectId) -> bool) -> bool {
+    let id_len = format.id_len();
     while !data.is_empty() {
         let mut mode = 0_u32;
         let Some(space) = data.iter().position(|byte| *byte == b' ') else { return false };
@@ -52,8 +63,8 @@ fn links_of_tree(mut data: &[u8], format: ObjectFormat, mut each: impl FnMut(&gi
         let rest = &data[space + 1..];
         let Some(end) = rest.iter().position(|byte| *byte == 0) else { return false };
         let Some((id, next)) = rest[end + 1..].split_at_checked(id_len) else { return false };
-        let id = gix::oid::from_bytes_unchecked(id);
-        if mode & KIND_OF_ENTRY != SUBMODULE && !id.is_empty_tree() && !each(id) {
+        let Ok(id) = ObjectId::from_bytes(id) else { return false };
+        if mode & KIND_OF_ENTRY != SUBMODULE && !is_empty_tree(&id) && !each(&id) {
             return false;
         }
         data = next;
@@ -84,7 +95,7 @@ mod tests {
         assert_eq!(named(&entries.concat()), Some(vec![1, 3, b' ']));
         assert_eq!(named(&[entry("120000 a", 1), entry("100664 \n", 0)].concat()), Some(vec![1, 0]));
         assert_eq!(named(b""), Some(vec![]));
-        let empty = [b"40000 a\0", gix::ObjectId::empty_tree(gix::hash::Kind::Sha1).as_bytes()].concat();
+        let empty = [&b"40000 a\0"[..], ObjectId::from_hex(EMPTY_TREE_SHA1).unwrap().as_bytes()].concat();
         assert_eq!(named(&empty), Some(vec![]));
         for bad in [&entry("100644 a", 1)[..27], b"1", b"100644 a", b"9 a\0", &entry("7777777777777777 a", 1)] {
             assert_eq!(named(bad), None, "{}", bad.escape_ascii());
