@@ -13,13 +13,14 @@ use gitsync_core::model::ObjectId;
 use gitsync_core::source::SourceUrl;
 use gitsync_core::{GitBackend, Result};
 
+use gitsync_repository::upstream::{Call, Remembered};
 use gitsync_repository::{Graph, init, refs, resolve, walk};
 
 use crate::fetch::fetch;
 use crate::fresh::FreshPacks;
 use crate::open::open;
 use crate::options::GixOptions;
-use crate::remote::{self, Call, Remembered};
+use crate::remote;
 
 /// The [`GitBackend`] on gitoxide. Clones share their threads.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 use std::thread;
 
 use gitsync_core::blocking::BatchLimits;
-use gitsync_repository::listing::ListLimits;
+use gitsync_repository::upstream::listing::ListLimits;
 
 /// The settings of a [`GixBackend`](crate::GixBackend).
 ///

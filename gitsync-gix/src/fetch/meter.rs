@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use gix::progress::{Id, MessageLevel, Step, StepShared, Unit};
 use gix::{Count, NestedProgress, Progress};
 
-use crate::remote::Failure;
+use gitsync_repository::upstream::Failure;
 
 /// gix's name for the counter of objects received.
 const RECEIVED_OBJECTS: Id = *b"IWIO";

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use gitsync_core::backend::{FetchRequest, Fetched, ProgressSink};
 use gitsync_core::{Error, ErrorKind, Result};
+use gitsync_repository::upstream::{Call, Remembered};
 use gitsync_repository::{Haves, Quarantine};
 use gix::odb::pack::Bundle;
 use gix::odb::pack::bundle::write;
@@ -22,7 +23,7 @@ use self::pack::PackReader;
 use crate::convert::hash_kind;
 use crate::open::Repository;
 use crate::options::GixOptions;
-use crate::remote::{AGENT, Call, Opening, Remembered, Session, explain};
+use crate::remote::{AGENT, Opening, Session, explain};
 
 /// How much of the pack is read at once.
 const BUFFER_BYTES: usize = 64 * 1024;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use gitsync_core::backend::ProgressSink;
 use gitsync_core::{Error, ErrorKind};
 
-use crate::remote::Call;
+use gitsync_repository::upstream::Call;
 
 /// How many bytes are received between two reports.
 const REPORT_EVERY: u64 = 256 * 1024;

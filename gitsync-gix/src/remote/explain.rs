@@ -4,9 +4,8 @@ use std::io;
 
 use gitsync_core::source::redact;
 use gitsync_core::{Error, ErrorKind};
+use gitsync_repository::upstream::{Call, said_by_upstream};
 use gix_transport::packetline::read::Error as ErrorLine;
-
-use super::call::Call;
 
 /// Returns why a call failed: what was kept aside, or what the limits say, or else what can be made of gix's error.
 pub(crate) fn explain(call: &Call, error: impl std::error::Error + Send + Sync + 'static) -> Error {
@@ -42,25 +41,4 @@ fn classified(call: &Call, error: gix::Error) -> Error {
     let mut texts: Vec<String> = error.iter_errors().map(|error| redact(&error.to_string())).collect();
     texts.dedup();
     Error::new(kind, format!("{what}: {}", texts.join(": "))).caused_by(error)
-}
-
-/// Understands the message of a server that gives up.
-fn said_by_upstream(said: &str) -> Error {
-    let mut said = redact(said);
-    if let Some((at, _)) = said.char_indices().nth(500) {
-        said.truncate(at);
-    }
-    let lower = said.to_ascii_lowercase();
-    let about = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    if lower.contains("not our ref") {
-        // Between the listing and the fetch a branch was forced or deleted.
-        Error::new(ErrorKind::SourceUnreachable, "the upstream changed while it was fetched from")
-            .with("answer", said)
-            .hint("nothing is wrong: it is listed and fetched again with the next attempt")
-    } else if about(&["not exported", "not found", "does not exist", "no such", "not appear to be a git repository"]) {
-        Error::new(ErrorKind::SourceNotFound, "the upstream has no such repository, or does not show it")
-            .with("answer", said)
-    } else {
-        Error::new(ErrorKind::SourceUnreachable, "the upstream gave up").with("answer", said)
-    }
 }

@@ -5,12 +5,9 @@ use std::io::{self, BufRead, BufReader, Cursor, Read, Write};
 use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gitsync_core::transport::{HttpRequest, HttpResponse};
-use gitsync_core::{Error, ErrorKind};
+use gitsync_core::transport::HttpResponse;
+use gitsync_repository::upstream::{Call, Guarded, exchange};
 use gix_transport::client::blocking_io::http::{GetResponse, Http, PostBodyDataKind, PostResponse};
-
-use super::call::Call;
-use super::guarded::Guarded;
 
 /// What gix believes to be the address: the real one is the transport's affair.
 pub(super) const PLACEHOLDER: &str = "http://upstream";
@@ -113,26 +110,11 @@ impl Exchange {
         }
         let headers: Vec<_> = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let mut body = self.body.take().map(Cursor::new);
-        let request = HttpRequest {
-            source: &self.call.source,
-            suffix: &self.suffix,
-            headers: &headers,
-            body: body.as_mut().map(|body| body as &mut (dyn Read + Send)),
-        };
-        let answer = self.call.transport.http(request, &self.call.limits).and_then(|response| {
-            let expected = ["application/x-git-upload-pack-advertisement", "application/x-git-upload-pack-result"];
-            if expected.contains(&response.content_type.trim()) { Ok(response) } else { Err(not_git(&response)) }
-        });
+        let body = body.as_mut().map(|body| body as &mut (dyn Read + Send));
+        let answer = exchange(&self.call, &self.suffix, &headers, body);
         self.response = Some(answer.map_err(|error| self.call.failure.keep(error))?);
         Ok(())
     }
-}
-
-fn not_git(response: &HttpResponse) -> Error {
-    let content_type: String = response.content_type.chars().filter(|c| !c.is_control()).take(100).collect();
-    Error::new(ErrorKind::Corrupt, "the upstream answers, but not by git's smart protocol")
-        .with("content_type", content_type)
-        .hint("check the address: it must be that of a repository, not of a web page about it")
 }
 
 /// The body of a POST: it fits into memory, since we send no packs.

@@ -3,10 +3,9 @@
 use gitsync_core::backend::{Advertisement, Head};
 use gitsync_core::model::ObjectFormat;
 use gitsync_core::{ErrorKind, Result};
-use gitsync_repository::listing::{ListLimits, Listing};
+use gitsync_repository::upstream::listing::{ListLimits, Listing};
+use gitsync_repository::upstream::{Call, Remembered, advertisement};
 
-use super::call::Call;
-use super::remembered::{Remembered, greeting_v2};
 use super::session::{Opening, Session};
 use super::v2::{self, Scope};
 
@@ -16,7 +15,7 @@ pub(crate) fn list(call: &Call, limits: ListLimits, remembered: &Remembered) -> 
     let listing = match listing {
         Some(listing) => {
             if call.source.scheme().is_http() && !listing.is_shallow() {
-                remembered.keep(&call.source, session.capabilities(), listing.format());
+                remembered.keep(&call.source, session.said(), listing.format());
             }
             listing
         }
@@ -56,4 +55,10 @@ fn unborn_head(call: &Call, format: ObjectFormat, limits: ListLimits) -> Result<
         Err(error) if matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Timeout) => Err(error),
         Err(_) => Ok(None),
     }
+}
+
+/// Returns the greeting of a server that knows version 2 and tells where an unborn `HEAD` points.
+fn greeting_v2(format: ObjectFormat) -> Vec<u8> {
+    let format = format!("object-format={}", format.as_str());
+    advertisement(&[b"version 2", b"ls-refs=unborn", format.as_bytes()])
 }

@@ -3,19 +3,14 @@
 //! gix never learns an address and opens no connection. Its HTTP transport talks to [`http::UpstreamHttp`], its pipe
 //! transport to the streams of [`Transport::connect`](gitsync_core::Transport::connect).
 
-pub(crate) mod call;
 mod explain;
-mod guarded;
 mod http;
 mod list;
-mod remembered;
 mod session;
 mod v2;
 
-pub(crate) use call::{Call, Failure};
 pub(crate) use explain::explain;
 pub(crate) use list::list;
-pub(crate) use remembered::Remembered;
 pub(crate) use session::{Opening, Session};
 
 /// How we name ourselves to upstreams.

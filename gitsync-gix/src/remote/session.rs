@@ -5,8 +5,9 @@ use std::fmt;
 use gitsync_core::model::ObjectFormat;
 use gitsync_core::transport::{Connection, Service};
 use gitsync_core::{ErrorKind, Result};
-use gitsync_repository::listing::{ListLimits, Listing, not_understood};
-use gitsync_repository::v1::{self, Capability};
+use gitsync_repository::upstream::listing::{ListLimits, Listing, not_understood};
+use gitsync_repository::upstream::v1::{self, Capability};
+use gitsync_repository::upstream::{Call, Guarded, Unversioned};
 use gix::protocol::Handshake;
 use gix_transport::client::blocking_io::{SetServiceResponse, Transport, http};
 use gix_transport::client::git::ConnectMode;
@@ -14,9 +15,7 @@ use gix_transport::client::git::blocking_io::Connection as Pipe;
 use gix_transport::client::{Capabilities, TransportWithoutIO as _};
 use gix_transport::{Protocol, Service as GixService};
 
-use super::call::Call;
 use super::explain::explain;
-use super::guarded::{Guarded, Unversioned};
 use super::http::{PLACEHOLDER, UpstreamHttp};
 
 /// How a conversation is opened.
@@ -82,6 +81,11 @@ impl Session {
         &self.handshake.capabilities
     }
 
+    /// Returns what the upstream can do.
+    pub(crate) fn said(&self) -> impl Iterator<Item = Capability<'_>> {
+        said(self.capabilities())
+    }
+
     pub(crate) fn is_v2(&self) -> bool {
         self.handshake.server_protocol_version == Protocol::V2
     }
@@ -96,7 +100,7 @@ impl Session {
     /// # Errors
     /// [`ErrorKind::Unsupported`] if it is one that the core does not know.
     pub(crate) fn format(&self) -> Result<ObjectFormat> {
-        v1::format_of(said(self.capabilities()))
+        v1::format_of(self.said())
     }
 
     pub(crate) fn transport(&mut self) -> &mut (dyn Transport + Send) {

@@ -1,7 +1,7 @@
 //! The listing of protocol version 2: a command of its own, which knows an unborn `HEAD`.
 
 use gitsync_core::Result;
-use gitsync_repository::listing::{Listing, not_understood};
+use gitsync_repository::upstream::listing::{Listing, not_understood};
 use gix_transport::client::blocking_io::TransportV2Ext as _;
 
 use super::AGENT;

@@ -7,20 +7,27 @@ use gitsync_core::backend::CallContext;
 use gitsync_core::source::SourceUrl;
 use gitsync_core::transport::CallLimits;
 use gitsync_core::{Error, ErrorKind, Transport};
-use gitsync_repository::Prelude;
+
+use super::prelude::Prelude;
 
 /// One call to an upstream: how to get there, what ends it, and why it failed. Clones share the failure and what is counted.
 #[derive(Clone, Debug)]
-pub(crate) struct Call {
-    pub(crate) transport: Arc<dyn Transport>,
-    pub(crate) source: SourceUrl,
-    pub(crate) limits: CallLimits,
-    pub(crate) failure: Failure,
-    pub(crate) prelude: Prelude,
+pub struct Call {
+    /// The way to the upstream.
+    pub transport: Arc<dyn Transport>,
+    /// The upstream.
+    pub source: SourceUrl,
+    /// What ends the call.
+    pub limits: CallLimits,
+    /// Why it failed.
+    pub failure: Failure,
+    /// What may still come before the pack.
+    pub prelude: Prelude,
 }
 
 impl Call {
-    pub(crate) fn new(source: &SourceUrl, context: &CallContext, limits: &CallLimits) -> Self {
+    /// Creates the call; `limits` are those of the context, or end earlier.
+    pub fn new(source: &SourceUrl, context: &CallContext, limits: &CallLimits) -> Self {
         Call {
             transport: Arc::clone(&context.transport),
             source: source.clone(),
@@ -31,16 +38,16 @@ impl Call {
     }
 
     /// Returns a call to the same upstream of which a failure is its own affair.
-    pub(crate) fn aside(&self) -> Self {
+    pub fn aside(&self) -> Self {
         Call { failure: Failure::default(), ..self.clone() }
     }
 }
 
 /// The first thing that went wrong, as it was.
 ///
-/// On their way through gix errors are wrapped, turned into texts, or lost. So ours are kept here, where they arise.
+/// On their way through an engine's library errors are wrapped, turned into texts, or lost. So ours are kept here, where they arise.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Failure(Arc<Mutex<Kept>>);
+pub struct Failure(Arc<Mutex<Kept>>);
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -49,15 +56,15 @@ struct Kept {
 }
 
 impl Failure {
-    /// Keeps an error, and returns one for gix to pass on.
-    pub(crate) fn keep(&self, error: Error) -> io::Error {
+    /// Keeps an error, and returns one for the library to pass on.
+    pub fn keep(&self, error: Error) -> io::Error {
         let text = error.to_string();
         self.with(|kept| kept.error.get_or_insert(error).kind());
         io::Error::other(text)
     }
 
-    /// Keeps what a stream of the transport failed with, and returns an error for gix to pass on.
-    pub(crate) fn keep_io(&self, error: io::Error) -> io::Error {
+    /// Keeps what a stream of the transport failed with, and returns an error for the library to pass on.
+    pub fn keep_io(&self, error: io::Error) -> io::Error {
         if error.kind() == io::ErrorKind::Interrupted {
             return error;
         }
@@ -70,17 +77,17 @@ impl Failure {
     }
 
     /// Keeps a message by which the upstream itself explains a failure that will follow.
-    pub(crate) fn keep_said(&self, message: String) {
+    pub fn keep_said(&self, message: String) {
         self.with(|kept| kept.said.get_or_insert(message).len());
     }
 
     /// Takes the error out.
-    pub(crate) fn take(&self) -> Option<Error> {
+    pub fn take(&self) -> Option<Error> {
         self.with(|kept| kept.error.take())
     }
 
     /// Takes out what the upstream said.
-    pub(crate) fn take_said(&self) -> Option<String> {
+    pub fn take_said(&self) -> Option<String> {
         self.with(|kept| kept.said.take())
     }
 

@@ -1,21 +1,22 @@
-//! The streams of a connection, as gix is given them.
+//! The streams of a connection, as an engine's library is given them.
 
 use std::io::{self, Cursor, Read, Write};
 
 use super::call::Call;
 
-/// How a server that was asked for version 1 by name begins. gix knows only servers that were not asked.
+/// How a server that was asked for version 1 by name begins. Libraries know only servers that were not asked.
 const VERSION_LINE: &[u8] = b"000eversion 1\n";
 
 /// A stream whose errors are kept aside, and of which is counted what comes in.
 #[derive(Debug)]
-pub(super) struct Guarded<S> {
+pub struct Guarded<S> {
     stream: S,
     call: Call,
 }
 
 impl<S> Guarded<S> {
-    pub(super) fn new(stream: S, call: &Call) -> Self {
+    /// Watches a stream of a call.
+    pub fn new(stream: S, call: &Call) -> Self {
         Guarded { stream, call: call.clone() }
     }
 }
@@ -41,13 +42,14 @@ impl<S: Write> Write for Guarded<S> {
 
 /// A stream without the line that names version 1, should it begin with that.
 #[derive(Debug)]
-pub(super) struct Unversioned<S> {
+pub struct Unversioned<S> {
     stream: S,
     begun: Option<Cursor<Vec<u8>>>,
 }
 
 impl<S> Unversioned<S> {
-    pub(super) fn new(stream: S) -> Self {
+    /// Looks at the beginning of a stream.
+    pub fn new(stream: S) -> Self {
         Unversioned { stream, begun: None }
     }
 }

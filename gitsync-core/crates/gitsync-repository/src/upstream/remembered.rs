@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use gitsync_core::model::ObjectFormat;
 use gitsync_core::source::SourceUrl;
-use gix_transport::client::Capabilities;
+
+use super::v1::Capability;
 
 /// How long a greeting is good for. A fetch follows its listing within seconds.
 const KEPT_FOR: Duration = Duration::from_secs(300);
@@ -19,11 +20,16 @@ const MAX_KEPT: usize = 1024;
 /// Over HTTP a fetch needs nothing of the greeting but the capabilities, and the greeting lists all references. Knowing
 /// them saves that request.
 #[derive(Debug, Default)]
-pub(crate) struct Remembered(Mutex<HashMap<SourceUrl, (Instant, Vec<u8>)>>);
+pub struct Remembered(Mutex<HashMap<SourceUrl, (Instant, Vec<u8>)>>);
 
 impl Remembered {
     /// Remembers the capabilities of an upstream.
-    pub(crate) fn keep(&self, source: &SourceUrl, capabilities: &Capabilities, format: ObjectFormat) {
+    pub fn keep<'a>(
+        &self,
+        source: &SourceUrl,
+        capabilities: impl IntoIterator<Item = Capability<'a>>,
+        format: ObjectFormat,
+    ) {
         let now = Instant::now();
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.insert(source.clone(), (now, greeting(capabilities, format)));
@@ -40,35 +46,27 @@ impl Remembered {
     }
 
     /// Returns the greeting of an upstream as it would be without references. It is good for one fetch.
-    pub(crate) fn take(&self, source: &SourceUrl) -> Option<Vec<u8>> {
+    pub fn take(&self, source: &SourceUrl) -> Option<Vec<u8>> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, greeting) = kept.remove(source)?;
         (at.elapsed() < KEPT_FOR).then_some(greeting)
     }
 }
 
-fn greeting(capabilities: &Capabilities, format: ObjectFormat) -> Vec<u8> {
+/// Writes the greeting of an upstream without references.
+fn greeting<'a>(capabilities: impl IntoIterator<Item = Capability<'a>>, format: ObjectFormat) -> Vec<u8> {
     let mut line = format!("{} capabilities^{{}}\0", "0".repeat(format.id_len() * 2)).into_bytes();
     // Where HEAD points is of no use to a fetch, and may be long.
-    for capability in capabilities.iter().filter(|capability| capability.name() != "symref") {
-        line.extend_from_slice(capability.name());
-        if let Some(value) = capability.value() {
-            line.push(b'=');
-            line.extend_from_slice(value);
-        }
-        line.push(b' ');
-    }
-    line.pop();
+    let words = capabilities.into_iter().filter(|(name, _)| *name != b"symref").map(|(name, value)| match value {
+        Some(value) => [name, b"=", value].concat(),
+        None => name.to_owned(),
+    });
+    line.extend_from_slice(&words.collect::<Vec<_>>().join(&b' '));
     advertisement(&[&line])
 }
 
-/// Returns the greeting of a server that knows version 2 and tells where an unborn `HEAD` points.
-pub(super) fn greeting_v2(format: ObjectFormat) -> Vec<u8> {
-    let format = format!("object-format={}", format.as_str());
-    advertisement(&[b"version 2", b"ls-refs=unborn", format.as_bytes()])
-}
-
-fn advertisement(lines: &[&[u8]]) -> Vec<u8> {
+/// Writes the answer by which a server greets over HTTP.
+pub fn advertisement(lines: &[&[u8]]) -> Vec<u8> {
     let mut out = b"001e# service=git-upload-pack\n0000".to_vec();
     for line in lines {
         out.extend_from_slice(format!("{:04x}", line.len() + 5).as_bytes());
@@ -81,18 +79,19 @@ fn advertisement(lines: &[&[u8]]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::v1::capabilities;
     use super::*;
 
     #[test]
     fn the_newest_are_kept_and_each_is_good_once() {
-        let (capabilities, _) = Capabilities::from_bytes(b"x\0agent=git/2 symref=HEAD:refs/heads/main").unwrap();
+        let said = || capabilities(b"agent=git/2 symref=HEAD:refs/heads/main");
         let source = |number: usize| -> SourceUrl { format!("http://example.com/{number}.git").parse().unwrap() };
         let remembered = Remembered::default();
         for number in 0..MAX_KEPT + 2 {
-            remembered.keep(&source(number), &capabilities, ObjectFormat::Sha1);
+            remembered.keep(&source(number), said(), ObjectFormat::Sha1);
         }
         // One that is told again takes no other's place.
-        remembered.keep(&source(3), &capabilities, ObjectFormat::Sha1);
+        remembered.keep(&source(3), said(), ObjectFormat::Sha1);
         assert_eq!(remembered.0.lock().unwrap().len(), MAX_KEPT);
         for number in [0, 1] {
             assert_eq!(remembered.take(&source(number)), None, "{number}");

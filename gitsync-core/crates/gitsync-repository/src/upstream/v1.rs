@@ -7,7 +7,7 @@ use gitsync_core::Result;
 use gitsync_core::model::ObjectFormat;
 use gitsync_core::{Error, ErrorKind};
 
-use crate::listing::{ListLimits, Listing, not_understood};
+use super::listing::{ListLimits, Listing, not_understood};
 
 /// What an upstream can do: a name, and perhaps a value.
 pub type Capability<'a> = (&'a [u8], Option<&'a [u8]>);

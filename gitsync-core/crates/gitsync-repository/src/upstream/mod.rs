@@ -1,0 +1,17 @@
+//! What engines do alike when they talk to an upstream, through the [`Transport`](gitsync_core::Transport) of a call.
+
+mod call;
+mod guarded;
+mod http;
+pub mod listing;
+mod prelude;
+mod remembered;
+mod said;
+pub mod v1;
+
+pub use call::{Call, Failure};
+pub use guarded::{Guarded, Unversioned};
+pub use http::exchange;
+pub use prelude::Prelude;
+pub use remembered::{Remembered, advertisement};
+pub use said::said_by_upstream;

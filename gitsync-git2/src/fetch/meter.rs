@@ -1,0 +1,65 @@
+//! The progress that libgit2 reports, and the bounds on it.
+
+use gitsync_core::backend::ProgressSink;
+use gitsync_core::{Error, ErrorKind, Result};
+use gitsync_repository::upstream::Call;
+
+/// How many bytes are received between two reports.
+const REPORT_EVERY: u64 = 256 * 1024;
+
+/// Watches a fetch.
+pub(super) struct Meter<'a> {
+    call: &'a Call,
+    progress: &'a dyn ProgressSink,
+    max_bytes: u64,
+    max_objects: usize,
+    objects: u64,
+    bytes: u64,
+    reported: u64,
+}
+
+impl<'a> Meter<'a> {
+    pub(super) fn new(call: &'a Call, progress: &'a dyn ProgressSink, max_bytes: u64, max_objects: usize) -> Self {
+        Meter { call, progress, max_bytes, max_objects, objects: 0, bytes: 0, reported: 0 }
+    }
+
+    /// What libgit2 is to call.
+    pub(super) fn callbacks(&mut self) -> git2::RemoteCallbacks<'_> {
+        let mut callbacks = git2::RemoteCallbacks::new();
+        callbacks.transfer_progress(|progress| match self.count(&progress) {
+            Ok(()) => true,
+            Err(error) => {
+                self.call.failure.keep(error);
+                false
+            }
+        });
+        callbacks
+    }
+
+    /// Reports the totals and returns them: how many objects the pack holds, and its bytes.
+    pub(super) fn finish(&self) -> (u64, u64) {
+        self.progress.received(self.objects, self.bytes);
+        (self.objects, self.bytes)
+    }
+
+    fn count(&mut self, progress: &git2::Progress<'_>) -> Result<()> {
+        self.call.prelude.end();
+        self.call.limits.check()?;
+        let exceeded = |what: &str, limit: u64| {
+            let error = Error::new(ErrorKind::LimitExceeded, format!("the upstream sends more {what} than allowed"));
+            Err(error.with("limit", limit).with("source", &self.call.source))
+        };
+        if progress.total_objects() > self.max_objects {
+            return exceeded("objects", self.max_objects as u64);
+        }
+        if progress.received_bytes() as u64 > self.max_bytes {
+            return exceeded("bytes", self.max_bytes);
+        }
+        (self.objects, self.bytes) = (progress.total_objects() as u64, progress.received_bytes() as u64);
+        if self.bytes - self.reported >= REPORT_EVERY {
+            self.reported = self.bytes;
+            self.progress.received(progress.received_objects() as u64, self.bytes);
+        }
+        Ok(())
+    }
+}
