@@ -12,7 +12,6 @@ use gitsync_core::blocking::BlockingPool;
 use gitsync_core::model::ObjectId;
 use gitsync_core::source::SourceUrl;
 use gitsync_core::{GitBackend, Result};
-
 use gitsync_repository::upstream::{Call, Remembered};
 use gitsync_repository::{Graph, init, refs, resolve, walk};
 
@@ -56,7 +55,9 @@ impl GitBackend for Git2Backend {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::default()
+        let mut capabilities = Capabilities::default();
+        capabilities.unborn_head = true;
+        capabilities
     }
 
     async fn init(&self, dir: &Path, options: &InitOptions) -> Result<()> {

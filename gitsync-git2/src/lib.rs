@@ -7,6 +7,10 @@
 //! libgit2 has settings for the whole process. The first fetch registers a transport and takes away the places in which
 //! libgit2 looks for configuration of the system and the user: an application that uses libgit2 itself is affected by
 //! that.
+//!
+//! # Where it agrees with git
+//!
+#![doc = include_str!("agreement.md")]
 
 mod backend;
 mod convert;

@@ -12,7 +12,6 @@ use gitsync_core::blocking::BlockingPool;
 use gitsync_core::model::ObjectId;
 use gitsync_core::source::SourceUrl;
 use gitsync_core::{GitBackend, Result};
-
 use gitsync_repository::upstream::{Call, Remembered};
 use gitsync_repository::{Graph, init, refs, resolve, walk};
 

@@ -5,6 +5,10 @@
 //!
 //! Every other function here blocks and belongs on a thread that may. A [`Repository`] is opened for each piece of work:
 //! opening costs a few file reads, and what it knows (packs, the shallow boundary) is then as fresh as the work needs.
+//!
+//! # Where it agrees with git
+//!
+#![doc = include_str!("agreement.md")]
 
 pub mod backend;
 pub mod convert;

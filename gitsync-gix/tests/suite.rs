@@ -16,3 +16,14 @@ fn subject() -> Subject {
 }
 
 gitsync_core::backend_suite!(subject);
+
+/// The table in the documentation is what comes out here; `GITSYNC_UPDATE=1` writes it anew.
+#[tokio::test]
+async fn the_documented_agreement_with_git_is_true() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/agreement.md");
+    let found = gitsync_core::testing::agreement::report(&subject()).await;
+    if std::env::var_os("GITSYNC_UPDATE").is_some() {
+        std::fs::write(file, &found).expect("the file can be written");
+    }
+    assert_eq!(std::fs::read_to_string(file).unwrap_or_default(), found);
+}

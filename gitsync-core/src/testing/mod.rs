@@ -5,6 +5,7 @@
 //!   [`backend_suite!`](crate::backend_suite): whether an
 //!   implementation of [`Store`](crate::Store), [`JobQueue`](crate::JobQueue) or [`GitBackend`](crate::GitBackend) keeps its contract.
 //! - [`engine_suite!`](crate::engine_suite): whether two processes can use one database at once.
+//! - [`agreement`]: whether an engine agrees with git, whatever an upstream gets into.
 //! - [`Upstream`], [`RandomUpstream`], [`SmartHttpServer`], [`Git`], [`check_mirror`]: repositories made and judged by the
 //!   git program, which must be installed.
 //! - `MockStore`, `MockJobQueue`, `MockGitBackend`: mocks made by mockall, for tests that care for a single call; how
@@ -15,6 +16,7 @@
 //!
 //! Suite code fails by panicking, like any test. Long tests are small unless `GITSYNC_TEST_FULL` is set in the environment.
 
+pub mod agreement;
 pub mod backend_suite;
 mod clock;
 pub mod engine_suite;

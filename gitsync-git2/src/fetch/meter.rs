@@ -36,6 +36,11 @@ impl<'a> Meter<'a> {
         callbacks
     }
 
+    /// Tells whether anything of a pack came in.
+    pub(super) fn has_begun(&self) -> bool {
+        self.bytes > 0 || self.objects > 0
+    }
+
     /// Reports the totals and returns them: how many objects the pack holds, and its bytes.
     pub(super) fn finish(&self) -> (u64, u64) {
         self.progress.received(self.objects, self.bytes);

@@ -3,7 +3,9 @@
 mod meter;
 mod workshop;
 
+use git2::ErrorClass;
 use gitsync_core::backend::{FetchRequest, Fetched, ProgressSink};
+use gitsync_core::model::ObjectId;
 use gitsync_core::{Error, ErrorKind, Result};
 use gitsync_repository::descend::{descend, missing};
 use gitsync_repository::upstream::{Call, Remembered};
@@ -33,33 +35,75 @@ pub(crate) fn fetch(
     }
     setup()?;
     let wants = request.wants.iter().map(|id| repository.local_id(id)).collect::<Result<Vec<_>>>()?;
-    let haves = Haves::of(repository)?;
     let quarantine = Quarantine::new(repository.git_dir())?;
-    let workshop = Workshop::new(&quarantine, repository, &haves)?;
-    let greeting = match remembered.take(&call.source).filter(|_| call.source.scheme().is_http()) {
-        Some(greeting) => (Greeting::parse(&greeting, options.list_limits())?, None),
-        None => greet(call, options.list_limits())?,
+    let fetch = Fetch { repository, request, wants, call, options, remembered, quarantine: &quarantine };
+    let haves = Haves::of(repository)?;
+    let received = match fetch.receive(&haves, progress)? {
+        Some(received) => Some(received),
+        None => fetch.receive(&Haves::default(), progress)?,
     };
-    let (greeting, streams) = greeting;
-    check(&greeting, repository, call)?;
-    // A little more than the pack comes along with it.
-    let max_bytes = request.max_pack_bytes.saturating_add(request.max_pack_bytes / 1000);
-    let max_bytes = max_bytes.saturating_add(options.max_prelude_bytes as u64);
-    let conversation = Registered::new(Conversation::new(call, &greeting, streams, &wants, max_bytes));
-    call.prelude.begin(options.max_prelude_bytes);
-    let mut meter = Meter::new(call, progress, request.max_pack_bytes, options.max_pack_objects);
-    let done = workshop.download(&conversation.to_string(), &mut meter);
-    drop(conversation);
-    done.map_err(|error| explain(call, error))?;
-    let (objects, bytes) = meter.finish();
-    verify(repository, &workshop, &wants, call)?;
+    let Some((workshop, mut fetched)) = received else {
+        return Err(Error::new(ErrorKind::Internal, "libgit2 cannot read a history of which it was told nothing"));
+    };
+    fetch.verify(&workshop)?;
     call.limits.check()?;
-    let mut fetched = Fetched { objects, bytes, packs: Vec::new() };
     if let Some((pack, index)) = workshop.pack()? {
         drop(workshop);
         fetched.packs.push(quarantine.publish(&pack, &index, request.durability)?);
     }
     Ok(fetched)
+}
+
+/// One fetch.
+struct Fetch<'a> {
+    repository: &'a Repository,
+    request: &'a FetchRequest,
+    wants: Vec<ObjectId>,
+    call: &'a Call,
+    options: &'a Git2Options,
+    remembered: &'a Remembered,
+    quarantine: &'a Quarantine,
+}
+
+impl Fetch<'_> {
+    /// Receives what the wants reach and the haves do not; `None` if libgit2 cannot read the commits that the haves lead to: it
+    /// understands fewer than git does, those with an absurd date for one. With no haves everything comes again.
+    fn receive(&self, haves: &Haves, progress: &dyn ProgressSink) -> Result<Option<(Workshop, Fetched)>> {
+        let (call, options) = (self.call, self.options);
+        let workshop = Workshop::new(self.quarantine, self.repository, haves)?;
+        let (greeting, streams) = match self.remembered.take(&call.source).filter(|_| call.source.scheme().is_http()) {
+            Some(greeting) => (Greeting::parse(&greeting, options.list_limits())?, None),
+            None => greet(call, options.list_limits())?,
+        };
+        check(&greeting, self.repository, call)?;
+        // A little more than the pack comes along with it.
+        let max_bytes = self.request.max_pack_bytes.saturating_add(self.request.max_pack_bytes / 1000);
+        let max_bytes = max_bytes.saturating_add(options.max_prelude_bytes as u64);
+        let conversation = Registered::new(Conversation::new(call, &greeting, streams, &self.wants, max_bytes));
+        call.prelude.begin(options.max_prelude_bytes);
+        let mut meter = Meter::new(call, progress, self.request.max_pack_bytes, options.max_pack_objects);
+        let done = workshop.download(&conversation.to_string(), &mut meter);
+        drop(conversation);
+        match done {
+            Ok(()) => {}
+            Err(error) if error.class() == ErrorClass::Invalid && !meter.has_begun() && !haves.is_empty() => {
+                return Ok(None);
+            }
+            Err(error) => return Err(explain(call, error)),
+        }
+        let (objects, bytes) = meter.finish();
+        Ok(Some((workshop, Fetched { objects, bytes, packs: Vec::new() })))
+    }
+
+    /// Checks that each want is there, and everything that it leads to.
+    fn verify(&self, workshop: &Workshop) -> Result<()> {
+        let new = Odb::open(&workshop.objects())?.that_never_refreshes();
+        if let Some(want) = self.wants.iter().find(|want| !new.exists(want) && !self.repository.objects().exists(want))
+        {
+            return Err(missing(want));
+        }
+        descend(self.repository, &new, &self.wants, &self.call.limits)
+    }
 }
 
 fn check(greeting: &Greeting, repository: &Repository, call: &Call) -> Result<()> {
@@ -71,18 +115,4 @@ fn check(greeting: &Greeting, repository: &Repository, call: &Call) -> Result<()
         return refused(ErrorKind::Conflict, "the upstream's object format is not that of the repository");
     }
     Ok(())
-}
-
-/// Checks that each want is there, and everything that it leads to.
-fn verify(
-    repository: &Repository,
-    workshop: &Workshop,
-    wants: &[gitsync_core::model::ObjectId],
-    call: &Call,
-) -> Result<()> {
-    let new = Odb::open(&workshop.objects())?.that_never_refreshes();
-    if let Some(want) = wants.iter().find(|want| !new.exists(want) && !repository.objects().exists(want)) {
-        return Err(missing(want));
-    }
-    descend(repository, &new, wants, &call.limits)
 }

@@ -27,6 +27,9 @@ pub(super) struct Workshop {
 impl Workshop {
     pub(super) fn new(quarantine: &Quarantine, real: &Repository, haves: &Haves) -> Result<Self> {
         let dir = quarantine.dir().join("git");
+        if dir.exists() {
+            fs::remove_dir_all(&dir)?;
+        }
         let head = RefName::new("refs/heads/none")?;
         init(&dir, &InitOptions { bare: true, format: real.format(), head, durability: Durability::Caller })?;
         fs::write(dir.join("packed-refs"), packed(real, haves)?)?;

@@ -8,9 +8,7 @@ use gitsync_core::transport::{Connection, Service};
 use gitsync_core::{Error, ErrorKind, Result};
 use gitsync_repository::upstream::listing::{ListLimits, Listing, not_understood};
 use gitsync_repository::upstream::v1::{self, Capability};
-use gitsync_repository::upstream::{Call, Guarded, Unversioned, exchange, said_by_upstream};
-
-use super::packets::read_packet;
+use gitsync_repository::upstream::{Call, Guarded, Unversioned, exchange, read_packet, said_by_upstream};
 
 /// The greeting of an upstream.
 #[derive(Debug)]

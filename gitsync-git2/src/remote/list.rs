@@ -3,11 +3,11 @@
 use gitsync_core::Result;
 use gitsync_core::backend::Advertisement;
 use gitsync_repository::upstream::listing::ListLimits;
-use gitsync_repository::upstream::{Call, Remembered};
+use gitsync_repository::upstream::{Call, Remembered, unborn_head};
 
 use super::greeting::greet;
 
-/// Lists an upstream: one request. Where an unborn `HEAD` points it cannot tell.
+/// Lists an upstream: one request, and a second where the first tells nothing of `HEAD`.
 pub(crate) fn list(call: &Call, limits: ListLimits, remembered: &Remembered) -> Result<Advertisement> {
     let (greeting, streams) = greet(call, limits)?;
     match streams {
@@ -15,5 +15,10 @@ pub(crate) fn list(call: &Call, limits: ListLimits, remembered: &Remembered) -> 
         None if greeting.is_shallow() => {}
         None => remembered.keep(&call.source, greeting.capabilities(), greeting.format()),
     }
-    Ok(greeting.into_listing().finish())
+    let format = greeting.format();
+    let mut advertisement = greeting.into_listing().finish();
+    if advertisement.head.is_none() {
+        advertisement.head = unborn_head(call, format)?;
+    }
+    Ok(advertisement)
 }

@@ -6,7 +6,6 @@
 mod explain;
 mod greeting;
 mod list;
-mod packets;
 mod registry;
 mod setup;
 mod streams;

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use gitsync_repository::upstream::Failure;
 use gix::progress::{Id, MessageLevel, Step, StepShared, Unit};
 use gix::{Count, NestedProgress, Progress};
-
-use gitsync_repository::upstream::Failure;
 
 /// gix's name for the counter of objects received.
 const RECEIVED_OBJECTS: Id = *b"IWIO";

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gitsync_core::backend::ProgressSink;
 use gitsync_core::{Error, ErrorKind};
-
 use gitsync_repository::upstream::Call;
 
 /// How many bytes are received between two reports.

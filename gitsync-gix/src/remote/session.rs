@@ -23,12 +23,8 @@ use super::http::{PLACEHOLDER, UpstreamHttp};
 pub(crate) enum Opening {
     /// By the original protocol: the greeting brings all references.
     Original,
-    /// By version 2: the greeting brings capabilities only.
-    V2,
     /// Over HTTP by the original protocol, with a greeting known from before: no request is made.
     Replay(Vec<u8>),
-    /// Over HTTP by version 2, likewise.
-    ReplayV2(Vec<u8>),
 }
 
 /// A conversation that has been opened.
@@ -129,9 +125,7 @@ type Opened = (Box<dyn Transport + Send>, Option<Box<dyn Send>>);
 fn connect(call: &Call, opening: Opening) -> Result<Opened> {
     let (version, replay) = match opening {
         Opening::Original => (Protocol::V1, None),
-        Opening::V2 => (Protocol::V2, None),
         Opening::Replay(greeting) => (Protocol::V1, Some(greeting)),
-        Opening::ReplayV2(greeting) => (Protocol::V2, Some(greeting)),
     };
     if call.source.scheme().is_http() {
         let url = PLACEHOLDER.try_into().map_err(|error: gix::Error| {

@@ -8,17 +8,8 @@ use super::AGENT;
 use super::explain::explain;
 use super::session::Session;
 
-/// What to list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scope {
-    /// Everything.
-    All,
-    /// Where `HEAD` points, and nothing else.
-    Head,
-}
-
 /// Asks for references and adds them to `listing`.
-pub(super) fn list(session: &mut Session, scope: Scope, listing: &mut Listing) -> Result<()> {
+pub(super) fn list(session: &mut Session, listing: &mut Listing) -> Result<()> {
     let call = session.call().clone();
     let capabilities = session.capabilities();
     let knows_unborn = capabilities.capability("ls-refs").and_then(|it| it.supports("unborn")).unwrap_or(false);
@@ -28,7 +19,6 @@ pub(super) fn list(session: &mut Session, scope: Scope, listing: &mut Listing) -
     }
     let mut arguments = vec!["symrefs", "peel"];
     arguments.extend(knows_unborn.then_some("unborn"));
-    arguments.extend((scope == Scope::Head).then_some("ref-prefix HEAD"));
     let arguments = arguments.into_iter().map(Into::into);
     let mut transport = session.transport();
     let mut lines = transport

@@ -66,7 +66,7 @@ impl<'a, O: Objects> Graph<'a, O> {
     /// Tells whether `old` is `new` or one of its ancestors.
     ///
     /// # Errors
-    /// [`ErrorKind::Corrupt`] if a commit that the answer needs is missing, or the errors of the limits.
+    /// [`Corrupt`](gitsync_core::ErrorKind::Corrupt) if a commit that the answer needs is missing, or the errors of the limits.
     pub fn is_ancestor(&mut self, old: &ObjectId, new: &ObjectId) -> Result<bool> {
         let (old, new) = (self.repository.local_id(old)?, self.repository.local_id(new)?);
         let mut hunt = Hunt::new(self);

@@ -77,6 +77,11 @@ impl Mirror {
         Mirror { subject, upstream, server, via, baseline: Baseline::new(), dir, _root: root }
     }
 
+    /// Reaches the upstream another way from now on.
+    pub fn reach(&mut self, via: Via) {
+        self.via = via;
+    }
+
     /// Returns the directory of the mirror.
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -98,6 +103,11 @@ impl Mirror {
     /// Lists the upstream.
     pub async fn list(&self) -> Result<Advertisement> {
         self.subject.backend.list_remote(&self.source(), &self.subject.context()).await
+    }
+
+    /// Returns the ids that the last sync recorded.
+    pub fn baseline(&self) -> Vec<ObjectId> {
+        self.baseline.values().copied().collect()
     }
 
     /// Returns a request for ids of the upstream.
@@ -139,7 +149,7 @@ impl Mirror {
 
     /// Brings the mirror in step and compares it with the upstream: references, `HEAD`, soundness, and what was walked.
     pub async fn sync_and_compare(&mut self) -> Synced {
-        let before: Vec<ObjectId> = self.baseline.values().copied().collect();
+        let before = self.baseline();
         let synced = self.sync().await.expect("the mirror is brought in step");
         let kept = |name: &[u8]| name.starts_with(crate::model::RESERVED_NAMESPACE);
         let mut ours = self.git().refs();
@@ -147,7 +157,7 @@ impl Mirror {
         assert_eq!(ours, self.upstream.git().refs(), "the references");
         assert_eq!(self.git().head(), self.upstream.git().head(), "HEAD");
         self.git().assert_sound();
-        let after: Vec<ObjectId> = self.baseline.values().copied().collect();
+        let after = self.baseline();
         let walked: BTreeSet<ObjectId> = synced.new_commits.iter().map(|commit| commit.id).collect();
         assert_eq!(walked.len(), synced.new_commits.len(), "each commit is walked once");
         assert_eq!(walked, self.rev_list(&after, &before), "the new commits");

@@ -2,8 +2,10 @@
 
 mod call;
 mod guarded;
+mod head;
 mod http;
 pub mod listing;
+mod packets;
 mod prelude;
 mod remembered;
 mod said;
@@ -11,7 +13,9 @@ pub mod v1;
 
 pub use call::{Call, Failure};
 pub use guarded::{Guarded, Unversioned};
+pub use head::unborn_head;
 pub use http::exchange;
+pub use packets::read_packet;
 pub use prelude::Prelude;
 pub use remembered::{Remembered, advertisement};
 pub use said::said_by_upstream;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use gitsync_core::model::ObjectFormat;
 use gitsync_core::source::SourceUrl;
 
+use super::packets::packet;
 use super::v1::Capability;
 
 /// How long a greeting is good for. A fetch follows its listing within seconds.
@@ -68,11 +69,7 @@ fn greeting<'a>(capabilities: impl IntoIterator<Item = Capability<'a>>, format: 
 /// Writes the answer by which a server greets over HTTP.
 pub fn advertisement(lines: &[&[u8]]) -> Vec<u8> {
     let mut out = b"001e# service=git-upload-pack\n0000".to_vec();
-    for line in lines {
-        out.extend_from_slice(format!("{:04x}", line.len() + 5).as_bytes());
-        out.extend_from_slice(line);
-        out.push(b'\n');
-    }
+    lines.iter().for_each(|line| out.extend_from_slice(&packet(line)));
     out.extend_from_slice(b"0000");
     out
 }

@@ -3,13 +3,14 @@
 use std::io::{self, Read};
 
 use gitsync_core::{Error, ErrorKind, Result};
-use gitsync_repository::upstream::listing::not_understood;
+
+use super::listing::not_understood;
 
 /// Reads a line, without its end, into the buffer, and tells whether it was one: `false` for the mark between two parts.
 ///
 /// # Errors
 /// [`ErrorKind::Corrupt`] if it is no line, [`ErrorKind::SourceUnreachable`] if the stream ends or breaks.
-pub(super) fn read_packet(reader: &mut impl Read, buffer: &mut Vec<u8>) -> Result<bool> {
+pub fn read_packet(reader: &mut impl Read, buffer: &mut Vec<u8>) -> Result<bool> {
     buffer.clear();
     let mut length = [0; 4];
     reader.read_exact(&mut length).map_err(broken)?;
@@ -26,6 +27,14 @@ pub(super) fn read_packet(reader: &mut impl Read, buffer: &mut Vec<u8>) -> Resul
         }
         _ => Err(not_understood("something that is not of git's protocol")),
     }
+}
+
+/// Writes a line.
+pub(super) fn packet(line: &[u8]) -> Vec<u8> {
+    let mut out = format!("{:04x}", line.len() + 5).into_bytes();
+    out.extend_from_slice(line);
+    out.push(b'\n');
+    out
 }
 
 fn broken(error: io::Error) -> Error {
