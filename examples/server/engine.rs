@@ -17,6 +17,8 @@ pub(crate) async fn open(options: &Options) -> Result<GitSync> {
     let policy = options.policy()?;
     let backend: Arc<dyn GitBackend> = match options.storage.git_backend {
         Backend::Gix => Arc::new(GixBackend::default()),
+        #[cfg(feature = "git2")]
+        Backend::Git2 => Arc::new(gitsync_git2::Git2Backend::default()),
     };
     let builder = database(options)
         .await?

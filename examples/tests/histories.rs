@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use gitsync_core::GitSync;
 use gitsync_core::engine::{CreateRepository, NoSteps, StepHook};
 use gitsync_core::memory::{MemoryQueue, MemoryStore};
 use gitsync_core::model::{ObjectId, RepositoryId, TaskId};
@@ -19,6 +19,8 @@ use gitsync_core::source::{Scheme, SourcePolicy, SourceUrl};
 use gitsync_core::state::TaskStatus;
 use gitsync_core::store::Store;
 use gitsync_core::testing::{DieAt, Git, ManualClock, RandomUpstream, check_mirror};
+use gitsync_core::{GitBackend, GitSync};
+use gitsync_git2::Git2Backend;
 use gitsync_gix::GixBackend;
 use gitsync_store_sqlite::SqliteStore;
 use gitsync_transport::{NetOptions, NetTransport};
@@ -32,6 +34,8 @@ struct Bench {
     store: Arc<dyn Store>,
     queue: Arc<dyn JobQueue>,
     policy: SourcePolicy,
+    /// How many engines were made: gix and libgit2 take turns at the same repository.
+    made: AtomicUsize,
 }
 
 impl Bench {
@@ -59,14 +63,18 @@ impl Bench {
     ) -> Self {
         let root = upstream.upstream().root();
         let policy = SourcePolicy::builder().schemes([Scheme::File]).file_root(root).build().unwrap();
-        Bench { dir, clock, store, queue, policy }
+        Bench { dir, clock, store, queue, policy, made: AtomicUsize::new(0) }
     }
 
     fn engine(&self, steps: Arc<dyn StepHook>) -> GitSync {
+        let backend: Arc<dyn GitBackend> = match self.made.fetch_add(1, Ordering::Relaxed) % 2 {
+            0 => Arc::new(GixBackend::default()),
+            _ => Arc::new(Git2Backend::default()),
+        };
         GitSync::builder()
             .store(Arc::clone(&self.store))
             .queue(Arc::clone(&self.queue))
-            .backend(Arc::new(GixBackend::default()))
+            .backend(backend)
             .transport(Arc::new(NetTransport::new(self.policy.clone(), NetOptions::default())))
             .policy(self.policy.clone())
             .clock(Arc::new(self.clock.clone()))

@@ -31,7 +31,7 @@ pub(crate) struct Storage {
     #[arg(long, env = "GITSYNC_SHARED_STORAGES", value_name = "NAME", value_delimiter = ',')]
     shared_storages: Vec<String>,
 
-    /// Which library reads and writes repositories
+    /// Which library reads and writes repositories (git2 with the feature git2)
     #[arg(long, env = "GITSYNC_GIT_BACKEND", value_enum, default_value = "gix")]
     pub(crate) git_backend: Backend,
 }
@@ -50,6 +50,9 @@ pub(crate) enum Database {
 pub(crate) enum Backend {
     /// gitoxide
     Gix,
+    /// libgit2
+    #[cfg(feature = "git2")]
+    Git2,
 }
 
 impl Storage {
