@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use git2::Remote;
 use git2::transport::Transport;
 use gitsync_core::model::ObjectId;
-use gitsync_repository::upstream::{Call, advertisement};
+use gitsync_repository::upstream::{Call, advertisement, capabilities_for_a_fetch};
 
 use super::greeting::{Greeting, Streams};
 use super::streams::Subtransport;
@@ -57,17 +57,11 @@ impl Conversation {
 
 /// Writes a greeting that lists what is wanted and nothing else, under names of ours.
 fn as_seen_by_libgit2(greeting: &Greeting, wants: &[ObjectId]) -> Vec<u8> {
-    let capabilities =
-        greeting.capabilities().filter(|(name, _)| *name != b"symref").map(|(name, value)| match value {
-            Some(value) => [name, b"=", value].concat(),
-            None => name.to_owned(),
-        });
-    let capabilities = capabilities.collect::<Vec<_>>().join(&b' ');
     let mut lines: Vec<Vec<u8>> =
         wants.iter().enumerate().map(|(number, id)| format!("{id} {WANTS}{number:08}").into_bytes()).collect();
     if let Some(first) = lines.first_mut() {
         first.push(0);
-        first.extend_from_slice(&capabilities);
+        first.extend_from_slice(&capabilities_for_a_fetch(greeting.capabilities()));
     }
     advertisement(&lines.iter().map(Vec::as_slice).collect::<Vec<_>>())
 }

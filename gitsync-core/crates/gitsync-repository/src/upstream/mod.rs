@@ -17,5 +17,5 @@ pub use head::unborn_head;
 pub use http::exchange;
 pub use packets::read_packet;
 pub use prelude::Prelude;
-pub use remembered::{Remembered, advertisement};
+pub use remembered::{Remembered, advertisement, capabilities_for_a_fetch};
 pub use said::said_by_upstream;

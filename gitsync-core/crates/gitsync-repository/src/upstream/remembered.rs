@@ -57,13 +57,17 @@ impl Remembered {
 /// Writes the greeting of an upstream without references.
 fn greeting<'a>(capabilities: impl IntoIterator<Item = Capability<'a>>, format: ObjectFormat) -> Vec<u8> {
     let mut line = format!("{} capabilities^{{}}\0", "0".repeat(format.id_len() * 2)).into_bytes();
-    // Where HEAD points is of no use to a fetch, and may be long.
+    line.extend_from_slice(&capabilities_for_a_fetch(capabilities));
+    advertisement(&[&line])
+}
+
+/// Writes capabilities in one line, without where `HEAD` points: that is of no use to a fetch, and may be long.
+pub fn capabilities_for_a_fetch<'a>(capabilities: impl IntoIterator<Item = Capability<'a>>) -> Vec<u8> {
     let words = capabilities.into_iter().filter(|(name, _)| *name != b"symref").map(|(name, value)| match value {
         Some(value) => [name, b"=", value].concat(),
         None => name.to_owned(),
     });
-    line.extend_from_slice(&words.collect::<Vec<_>>().join(&b' '));
-    advertisement(&[&line])
+    words.collect::<Vec<_>>().join(&b' ')
 }
 
 /// Writes the answer by which a server greets over HTTP.
