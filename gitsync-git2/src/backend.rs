@@ -1,55 +1,36 @@
-//! The engine as the core sees it.
+//! libgit2 as the repository crate sees it.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use async_trait::async_trait;
-use gitsync_core::backend::{
-    Advertisement, CallContext, Capabilities, CommitStream, CommitWalk, FetchRequest, Fetched, InitOptions, LocalRefs,
-    PublishPermit, RefTransaction, Resolved,
-};
-use gitsync_core::blocking::BlockingPool;
-use gitsync_core::model::ObjectId;
-use gitsync_core::source::SourceUrl;
-use gitsync_core::{GitBackend, Result};
+use gitsync_core::Result;
+use gitsync_core::backend::{Advertisement, Capabilities, FetchRequest, Fetched, ProgressSink};
+use gitsync_core::blocking::BatchLimits;
 use gitsync_repository::upstream::{Call, Remembered};
-use gitsync_repository::{Graph, init, refs, resolve, walk};
+use gitsync_repository::{Backend, Engine};
 
-use crate::convert::check_format;
 use crate::fetch::fetch;
-use crate::open::open;
+use crate::odb::Odb;
+use crate::open::{Repository, open};
 use crate::options::Git2Options;
 use crate::remote;
 
-/// The [`GitBackend`] on libgit2. Clones share their threads.
-#[derive(Clone, Debug)]
-pub struct Git2Backend {
-    options: Arc<Git2Options>,
-    pool: BlockingPool,
-    remembered: Arc<Remembered>,
+/// The [`GitBackend`](gitsync_core::GitBackend) on libgit2. Clones share their threads.
+pub type Git2Backend = Backend<Git2>;
+
+/// What libgit2 does for its backend.
+#[derive(Debug)]
+pub struct Git2 {
+    options: Git2Options,
 }
 
-impl Git2Backend {
-    /// Creates an engine. It starts its threads as they are needed, on the runtime that calls it.
-    pub fn new(options: Git2Options) -> Self {
-        let pool = BlockingPool::new(options.blocking_threads);
-        Git2Backend { options: Arc::new(options), pool, remembered: Arc::default() }
+impl Engine for Git2 {
+    type Options = Git2Options;
+    type Objects = Odb;
+
+    fn new(options: Git2Options) -> Self {
+        Git2 { options }
     }
 
-    /// Returns how many threads are still at work on calls that nobody waits for any more.
-    pub fn abandoned_threads(&self) -> usize {
-        self.pool.abandoned()
-    }
-}
-
-impl Default for Git2Backend {
-    fn default() -> Self {
-        Git2Backend::new(Git2Options::default())
-    }
-}
-
-#[async_trait]
-impl GitBackend for Git2Backend {
     fn name(&self) -> &'static str {
         "git2"
     }
@@ -60,84 +41,30 @@ impl GitBackend for Git2Backend {
         capabilities
     }
 
-    async fn init(&self, dir: &Path, options: &InitOptions) -> Result<()> {
-        let (dir, options) = (dir.to_owned(), options.clone());
-        check_format(options.format)?;
-        self.pool.run(move || init(&dir, &options)).await
+    fn blocking_threads(&self) -> usize {
+        self.options.blocking_threads
     }
 
-    async fn list_remote(&self, source: &SourceUrl, context: &CallContext) -> Result<Advertisement> {
-        let (source, context, engine) = (source.clone(), context.clone(), self.clone());
-        let limits = context.limits.clone();
-        let list = move |limits: &_| {
-            let call = Call::new(&source, &context, limits);
-            remote::list(&call, engine.options.list_limits(), &engine.remembered)
-        };
-        self.pool.run_within(&limits, list).await
+    fn batch(&self) -> BatchLimits {
+        self.options.batch
     }
 
-    async fn fetch(&self, dir: &Path, request: &FetchRequest, context: &CallContext) -> Result<Fetched> {
-        let (dir, request, context, engine) = (dir.to_owned(), request.clone(), context.clone(), self.clone());
-        let limits = context.limits.clone();
-        let fetch = move |limits: &_| {
-            let repository = open(&dir)?;
-            let call = Call::new(&request.source, &context, limits);
-            fetch(&repository, &request, &call, &*context.progress, &engine.options, &engine.remembered)
-        };
-        self.pool.run_within(&limits, fetch).await
+    fn open(&self, dir: &Path) -> Result<Repository> {
+        open(dir)
     }
 
-    async fn read_refs(&self, dir: &Path) -> Result<LocalRefs> {
-        let dir = dir.to_owned();
-        self.pool.run(move || refs::read(&open(&dir)?)).await
+    fn list(&self, call: &Call, remembered: &Remembered) -> Result<Advertisement> {
+        remote::list(call, self.options.list_limits(), remembered)
     }
 
-    async fn update_refs(&self, dir: &Path, change: RefTransaction, permit: Box<dyn PublishPermit>) -> Result<()> {
-        let dir = dir.to_owned();
-        let apply = move || {
-            // Held until the work has really ended, whoever may still wait for it.
-            let permit = permit;
-            let applied = refs::apply(&open(&dir)?, &change, permit.durability())?;
-            if !applied.raced.is_empty() {
-                // What is there is not what was planned, and is recorded as if it were until the next sync sees it.
-                let count = applied.raced.len();
-                tracing::warn!(count, directory = %dir.display(), "somebody created references while they were changed");
-            }
-            Ok(())
-        };
-        self.pool.run(apply).await
-    }
-
-    async fn resolve(&self, dir: &Path, ids: &[ObjectId]) -> Result<Vec<Resolved>> {
-        let (dir, ids) = (dir.to_owned(), ids.to_vec());
-        let resolve_all = move || {
-            let repository = open(&dir)?;
-            ids.iter().map(|id| resolve(&repository, id)).collect()
-        };
-        self.pool.run(resolve_all).await
-    }
-
-    async fn is_ancestor(
+    fn fetch(
         &self,
-        dir: &Path,
-        pairs: &[(ObjectId, ObjectId)],
-        context: &CallContext,
-    ) -> Result<Vec<bool>> {
-        let (dir, pairs) = (dir.to_owned(), pairs.to_vec());
-        let answer = move |limits: &_| {
-            let repository = open(&dir)?;
-            let mut graph = Graph::new(&repository, limits);
-            pairs.iter().map(|(old, new)| graph.is_ancestor(old, new)).collect()
-        };
-        self.pool.run_within(&context.limits, answer).await
-    }
-
-    async fn walk_commits(&self, dir: &Path, request: CommitWalk, context: &CallContext) -> Result<CommitStream> {
-        let dir = dir.to_owned();
-        let walk = move |limits: &_, sink: &mut gitsync_core::blocking::CommitSink| {
-            let repository = open(&dir)?;
-            walk(&repository, &request, &|_| false, limits, &mut |commit| Ok(sink.push(commit)))
-        };
-        self.pool.walk(&context.limits, self.options.batch, walk).await
+        repository: &Repository,
+        request: &FetchRequest,
+        call: &Call,
+        progress: &dyn ProgressSink,
+        remembered: &Remembered,
+    ) -> Result<Fetched> {
+        fetch(repository, request, call, progress, &self.options, remembered)
     }
 }

@@ -2,7 +2,7 @@
 
 use git2::Oid;
 use gitsync_core::model::{ObjectFormat, ObjectId};
-use gitsync_core::{Error, ErrorKind, Result};
+use gitsync_core::{Error, ErrorKind};
 
 /// Returns the id as libgit2 has it; `None` for a hash function that it does not know.
 pub(crate) fn to_git2(id: &ObjectId) -> Option<Oid> {
@@ -15,13 +15,4 @@ pub(crate) fn to_git2(id: &ObjectId) -> Option<Oid> {
 /// Makes an error of one that reading objects or configuration gave.
 pub(crate) fn unreadable(what: &str, error: git2::Error) -> Error {
     Error::new(ErrorKind::Corrupt, format!("{what}: {}", error.message())).caused_by(error)
-}
-
-/// Refuses what is named with a hash function that libgit2 does not know.
-pub(crate) fn check_format(format: ObjectFormat) -> Result<()> {
-    match format {
-        ObjectFormat::Sha1 => Ok(()),
-        ObjectFormat::Sha256 => Err(Error::new(ErrorKind::Unsupported, "this engine does not know SHA-256")
-            .hint("use the engine gix for repositories whose object format is sha256")),
-    }
 }

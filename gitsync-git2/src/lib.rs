@@ -20,7 +20,7 @@ mod open;
 mod options;
 mod remote;
 
-pub use backend::Git2Backend;
+pub use backend::{Git2, Git2Backend};
 pub use odb::Odb;
 pub use open::{Repository, open};
 pub use options::Git2Options;

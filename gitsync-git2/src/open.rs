@@ -5,9 +5,9 @@ use std::path::Path;
 use git2::Config;
 use gitsync_core::Result;
 use gitsync_core::model::ObjectFormat;
-use gitsync_repository::{find_git_dir, stored_format};
+use gitsync_repository::{find_git_dir, require_sha1, stored_format};
 
-use crate::convert::{check_format, unreadable};
+use crate::convert::unreadable;
 use crate::odb::Odb;
 
 /// An open repository.
@@ -24,7 +24,7 @@ pub type Repository = gitsync_repository::Repository<Odb>;
 /// `shallow` file cannot be read.
 pub fn open(dir: &Path) -> Result<Repository> {
     let git_dir = find_git_dir(dir)?;
-    let format = format_of(&git_dir).and_then(|format| check_format(format).map(|()| format));
+    let format = format_of(&git_dir).and_then(|format| require_sha1(format).map(|()| format));
     let format = format.map_err(|error| error.with("path", dir.display()))?;
     let odb = Odb::open(&git_dir.join("objects"))?;
     Repository::new(git_dir, format, odb)

@@ -13,13 +13,12 @@
 pub mod backend;
 pub mod convert;
 mod fetch;
-mod fresh;
 mod odb;
 pub mod open;
 pub mod options;
 mod remote;
 
-pub use backend::GixBackend;
+pub use backend::{Gix, GixBackend};
 pub use odb::Odb;
 pub use open::{Repository, open};
 pub use options::GixOptions;

@@ -103,7 +103,7 @@ fn listed_by_git(dir: &Path) -> Vec<(String, String)> {
 fn walked(dir: &Path, tips: &[ObjectId], hidden: &[ObjectId]) -> Vec<Commit> {
     let mut commits = Vec::new();
     let request = CommitWalk { tips: tips.to_vec(), hidden: hidden.to_vec(), fresh_packs: Vec::new() };
-    walk(&open(dir), &request, &|_| false, &limits(), &mut |commit| {
+    walk(&open(dir), &request, &limits(), &mut |commit| {
         commits.push(commit);
         Ok(true)
     })
@@ -299,7 +299,6 @@ fn broken_commits_are_decoded_as_git_shows_them() {
     }
     let orphan = raw(dir, format!("tree {tree}\nparent {}\n\nx", "1".repeat(40)).as_bytes());
     let request = CommitWalk { tips: vec![orphan], ..CommitWalk::default() };
-    let error =
-        walk(&open(dir), &request, &|_| false, &limits(), &mut |_| Ok(true)).expect_err("the parent is missing");
+    let error = walk(&open(dir), &request, &limits(), &mut |_| Ok(true)).expect_err("the parent is missing");
     assert_eq!(error.kind(), ErrorKind::Corrupt);
 }

@@ -114,6 +114,18 @@ pub fn stored_format(setting: impl Fn(&str) -> Option<String>) -> Result<ObjectF
     }
 }
 
+/// Refuses SHA-256, for engines that do not know it.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`].
+pub fn require_sha1(format: ObjectFormat) -> Result<()> {
+    match format {
+        ObjectFormat::Sha1 => Ok(()),
+        ObjectFormat::Sha256 => Err(Error::new(ErrorKind::Unsupported, "this engine does not know SHA-256")
+            .hint("use the engine gix for repositories whose object format is sha256")),
+    }
+}
+
 fn read_shallow(git_dir: &Path, format: ObjectFormat) -> Result<IdSet> {
     let text = match fs::read(git_dir.join("shallow")) {
         Ok(text) => text,

@@ -5,6 +5,7 @@ use gitsync_core::backend::CommitWalk;
 use gitsync_core::model::{Commit, CommitObject, ObjectId};
 use gitsync_core::transport::CallLimits;
 
+use crate::fresh::FreshPacks;
 use crate::graph::{Graph, Hunt, parents_in};
 use crate::id_map::IdSet;
 use crate::objects::{Objects, read_commit};
@@ -16,8 +17,7 @@ const CHECK_EVERY: usize = 256;
 /// After how many searches in vain all that is hidden is explored: each "no" may look far, and that one is the last.
 const SEARCHES_IN_VAIN: usize = 2;
 
-/// Walks commits and hands each to `each`, exactly once and in no particular order, until that returns `false`. Of what
-/// `is_fresh` it is certain that nothing hidden reaches it.
+/// Walks commits and hands each to `each`, exactly once and in no particular order, until that returns `false`.
 ///
 /// # Errors
 /// [`Corrupt`](gitsync_core::ErrorKind::Corrupt) if a commit that the walk needs is missing, the errors of the limits, and
@@ -25,7 +25,6 @@ const SEARCHES_IN_VAIN: usize = 2;
 pub fn walk<O: Objects>(
     repository: &Repository<O>,
     request: &CommitWalk,
-    is_fresh: &dyn Fn(&ObjectId) -> bool,
     limits: &CallLimits,
     each: &mut dyn FnMut(Commit) -> Result<bool>,
 ) -> Result<()> {
@@ -38,6 +37,7 @@ pub fn walk<O: Objects>(
             stack.push(tip);
         }
     }
+    let fresh = FreshPacks::open(repository, &request.fresh_packs)?;
     let mut hunt: Option<(Graph<'_, O>, Hunt)> = None;
     let (mut in_vain, mut walked, mut buffer) = (0, 0_usize, Vec::new());
     while let Some(id) = stack.pop() {
@@ -45,7 +45,7 @@ pub fn walk<O: Objects>(
             limits.check()?;
         }
         walked += 1;
-        if !hidden.is_empty() && !is_fresh(&id) {
+        if !hidden.is_empty() && !fresh.contains(&id)? {
             if hunt.is_none() {
                 hunt = Some(hunt_for(repository, limits, &hidden)?);
             }

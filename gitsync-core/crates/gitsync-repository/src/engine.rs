@@ -1,0 +1,55 @@
+//! What a git library has to bring to be an engine.
+
+use std::fmt::Debug;
+use std::path::Path;
+
+use gitsync_core::Result;
+use gitsync_core::backend::{Advertisement, Capabilities, FetchRequest, Fetched, ProgressSink};
+use gitsync_core::blocking::BatchLimits;
+
+use crate::objects::Objects;
+use crate::repository::Repository;
+use crate::upstream::{Call, Remembered};
+
+/// A git library: how it opens a repository, lists an upstream and fetches. [`Backend`](crate::Backend) makes a
+/// [`GitBackend`](gitsync_core::GitBackend) of it.
+///
+/// Everything here blocks. What is promised is in the contract of [`GitBackend`](gitsync_core::GitBackend).
+pub trait Engine: Debug + Send + Sync + Sized + 'static {
+    /// What can be set.
+    type Options: Debug + Default;
+
+    /// How it reads objects.
+    type Objects: Objects;
+
+    /// Creates it.
+    fn new(options: Self::Options) -> Self;
+
+    /// Returns its name.
+    fn name(&self) -> &'static str;
+
+    /// Tells what it can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Returns how many calls may be at work at a time, and how many walks beside them.
+    fn blocking_threads(&self) -> usize;
+
+    /// Returns how large the batches of a walk become.
+    fn batch(&self) -> BatchLimits;
+
+    /// Opens the repository in a directory, in isolation.
+    fn open(&self, dir: &Path) -> Result<Repository<Self::Objects>>;
+
+    /// Asks an upstream for its references, and keeps its greeting for the fetch.
+    fn list(&self, call: &Call, remembered: &Remembered) -> Result<Advertisement>;
+
+    /// Fetches what the wants reach.
+    fn fetch(
+        &self,
+        repository: &Repository<Self::Objects>,
+        request: &FetchRequest,
+        call: &Call,
+        progress: &dyn ProgressSink,
+        remembered: &Remembered,
+    ) -> Result<Fetched>;
+}
