@@ -20,6 +20,7 @@ pub mod state;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod together;
 pub mod transport;
 
 pub use backend::GitBackend;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::disk::Storage;
+use super::dispatch::Dispatcher;
 use super::gitsync::GitSync;
 use super::machine::this_machine;
 use super::options::EngineOptions;
@@ -145,9 +146,12 @@ impl GitSyncBuilder {
         }
         self.options.check()?;
         let policy = self.policy.with_storage_roots(storages.values().map(Storage::root))?;
+        let store = self.store.ok_or_else(|| missing("a store", "store or database"))?;
+        let queue = self.queue.ok_or_else(|| missing("a queue", "queue or database"))?;
         Ok(GitSync::new(Parts {
-            store: self.store.ok_or_else(|| missing("a store", "store or database"))?,
-            queue: self.queue.ok_or_else(|| missing("a queue", "queue or database"))?,
+            dispatcher: Dispatcher::new(Arc::clone(&store), Arc::clone(&queue)),
+            store,
+            queue,
             backend: self.backend.ok_or_else(|| missing("a git engine", "backend"))?,
             transport: self.transport.ok_or_else(|| missing("a transport", "transport"))?,
             clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock)),

@@ -132,9 +132,13 @@ impl GitSync {
             storage,
             task: TaskId::generate(),
         };
-        let (repository, task) = self.parts.store.create_repository(&new).await?;
-        self.queue_now(&repository, &task).await;
-        Ok((repository, task))
+        let this = self.clone();
+        to_the_end(async move {
+            let (repository, task) = this.parts.store.create_repository(&new).await?;
+            this.queue_now(&repository, &task).await;
+            Ok((repository, task))
+        })
+        .await
     }
 
     /// Returns a repository.
@@ -292,7 +296,7 @@ impl GitSync {
 
     /// Puts a task's job into the queue at once. The task is safe in the store: if this fails, the outbox makes it good.
     async fn queue_now(&self, repository: &Repository, task: &SyncTask) {
-        if let Err(error) = self.parts.dispatch(&[job(repository, task)]).await {
+        if let Err(error) = self.parts.dispatcher.one(job(repository, task)).await {
             tracing::warn!(%error, task = %task.id, "cannot queue the task at once");
         }
     }

@@ -5,6 +5,7 @@
 
 mod builder;
 pub mod disk;
+mod dispatch;
 mod gitsync;
 mod janitor;
 mod machine;

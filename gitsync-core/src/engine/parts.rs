@@ -5,13 +5,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::disk::Storage;
+use super::dispatch::Dispatcher;
 use super::options::EngineOptions;
 use super::steps::StepHook;
 use crate::backend::GitBackend;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{StorageName, StorageReport};
-use crate::queue::{JobQueue, NewJob};
+use crate::queue::JobQueue;
 use crate::source::SourcePolicy;
 use crate::store::Store;
 use crate::transport::Transport;
@@ -20,6 +21,7 @@ use crate::transport::Transport;
 pub(crate) struct Parts {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) queue: Arc<dyn JobQueue>,
+    pub(crate) dispatcher: Dispatcher,
     pub(crate) backend: Arc<dyn GitBackend>,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -66,15 +68,6 @@ impl Parts {
             })
         })
         .await
-    }
-
-    /// Puts jobs into the queue and notes that in the store. What fails here the outbox makes good.
-    pub(crate) async fn dispatch(&self, jobs: &[NewJob]) -> Result<()> {
-        for jobs in jobs.chunks(crate::queue::MAX_BATCH) {
-            self.queue.enqueue(jobs).await?;
-            self.store.mark_enqueued(jobs).await?;
-        }
-        Ok(())
     }
 }
 

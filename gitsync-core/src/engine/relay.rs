@@ -6,6 +6,6 @@ use crate::error::Result;
 /// Puts tasks that are not in the queue yet into it, at most `limit`, and tells how many. Doing it twice is doing it once.
 pub(super) async fn relay_outbox(parts: &Parts, limit: usize) -> Result<usize> {
     let jobs = parts.store.outbox(limit).await?;
-    parts.dispatch(&jobs).await?;
+    parts.dispatcher.all(&jobs).await?;
     Ok(jobs.len())
 }
