@@ -1,10 +1,9 @@
 //! The search of a claim: which waiting jobs are next, without a look at all of them.
 //!
-//! A **lane** here is a storage, a host and a priority that jobs wait for. Hosts and lanes are found by skipping through the
-//! index from one to the next, so that it does not matter how many jobs wait in each. Then the rows of the most urgent hosts
-//! are locked, which makes their counts exact; those that another claim has are passed over. Of each of their lanes the
-//! best few jobs are locked, and the best of all are taken. Each of the two is one statement, for every way to the database
-//! and back takes as long as a search.
+//! A **lane** here is a storage, a host and a priority that jobs wait for. Lanes are found by skipping through the index from
+//! one to the next, so that it does not matter how many jobs wait in each. Then the rows of the most urgent hosts are locked,
+//! which makes their counts exact; those that another claim has are passed over. Of all of their lanes the best jobs are taken.
+//! Each of the two is one statement, for every way to the database and back takes as long as a search.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,61 +16,71 @@ use gitsync_sql::{Connection, queue};
 use crate::connection::Attached;
 use crate::error::classify;
 
-/// The most hosts that one step of a search looks at.
-const HOSTS: usize = 256;
-/// The most lanes of those hosts that are looked into.
-const LANES: usize = 1024;
-/// The most steps of one search: where there are more hosts, the next claim goes on from where this one ended.
+/// The most lanes that one step of a search looks at.
+const LANES: usize = 256;
+/// The most steps of one search: where there are more lanes, the next claim goes on from where this one ended.
 const STEPS: usize = 16;
-/// The most hosts that are tried for those that can be locked: others find none of theirs free meanwhile.
-const LOCKED: usize = 64;
+/// How many lanes are tried for each job that is wanted, because some of them are at hosts that other claims have.
+const TRIED: usize = 8;
 
-/// Finds the lanes, the most urgent first, of the hosts that jobs wait for in some storages, behind one of them, as far as those
-/// have room and are not left alone. A first row without a storage tells where the step ended, if it did not come to the end.
+/// Where a search begins: behind a host and a priority, in all storages alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Position {
+    host: String,
+    priority: i64,
+}
+
+impl Default for Position {
+    /// Before everything.
+    fn default() -> Self {
+        Position { host: String::new(), priority: i64::MIN }
+    }
+}
+
+/// Finds the lanes that jobs wait for in some storages, behind a position, as far as their hosts have room and are not left
+/// alone: those with the most urgent jobs first. The first row has no storage: it tells where the step ended, if it did not
+/// come to the end, and whether there are expired leases.
+///
+/// The walk takes one lane of each storage in a round. So where it ends, everything is known up to the lowest lane of the last
+/// round that is whole.
 ///
 /// The first job of a lane is asked for in the whole order of the index, down to its id. In that of time alone the database may
 /// rather go through the index of all jobs by time, which has the right ones far behind others.
 const SEARCH: &str = "
-    WITH RECURSIVE waiting_for (host) AS (
-        SELECT min(first.host) FROM unnest($1::text[]) AS served (storage), LATERAL (
-            SELECT job.host FROM job
-            WHERE job.leased_until IS NULL AND job.storage = served.storage AND job.host > $2
-            ORDER BY job.host LIMIT 1
+    WITH RECURSIVE walk (storage, host, priority, run_at, id, round) AS (
+        SELECT first.storage, first.host, first.priority, first.run_at, first.id, 1
+        FROM unnest($1::text[]) AS served (storage), LATERAL (
+            SELECT job.storage, job.host, job.priority, job.run_at, job.id FROM job
+            WHERE job.leased_until IS NULL AND job.storage = served.storage AND (job.host, job.priority) > ($2, $3)
+            ORDER BY job.host, job.priority, job.run_at, job.id LIMIT 1
         ) AS first
         UNION ALL
-        SELECT (
-            SELECT min(next.host) FROM unnest($1::text[]) AS served (storage), LATERAL (
-                SELECT job.host FROM job
-                WHERE job.leased_until IS NULL AND job.storage = served.storage AND job.host > waiting_for.host
-                ORDER BY job.host LIMIT 1
-            ) AS next
-        ) FROM waiting_for WHERE waiting_for.host IS NOT NULL
-    ), found (host) AS MATERIALIZED (
-        SELECT host FROM waiting_for WHERE host IS NOT NULL LIMIT $3
-    ), open (host, is_known) AS MATERIALIZED (
-        SELECT found.host, source_host.name IS NOT NULL FROM found
-        LEFT JOIN source_host ON source_host.name = found.host
-        WHERE found.host = $4
-            OR (coalesce(source_host.running, 0) < $5 AND coalesce(source_host.blocked_until <= $6, TRUE))
-    ), lane (storage, host, is_known, priority, run_at) AS (
-        SELECT served.storage, open.host, open.is_known, first.priority, first.run_at
-        FROM open CROSS JOIN unnest($1::text[]) AS served (storage), LATERAL (
-            SELECT job.priority, job.run_at FROM job
-            WHERE job.leased_until IS NULL AND job.storage = served.storage AND job.host = open.host
-            ORDER BY job.priority, job.run_at, job.id LIMIT 1
-        ) AS first
-        UNION ALL
-        SELECT lane.storage, lane.host, lane.is_known, next.priority, next.run_at
-        FROM lane, LATERAL (
-            SELECT job.priority, job.run_at FROM job
-            WHERE job.leased_until IS NULL AND job.storage = lane.storage AND job.host = lane.host
-                AND job.priority > lane.priority
-            ORDER BY job.priority, job.run_at, job.id LIMIT 1
+        SELECT next.storage, next.host, next.priority, next.run_at, next.id, walk.round + 1
+        FROM walk, LATERAL (
+            SELECT job.storage, job.host, job.priority, job.run_at, job.id FROM job
+            WHERE job.leased_until IS NULL AND job.storage = walk.storage
+                AND (job.host, job.priority) > (walk.host, walk.priority)
+            ORDER BY job.host, job.priority, job.run_at, job.id LIMIT 1
         ) AS next
+    ), lane AS MATERIALIZED (
+        SELECT * FROM walk LIMIT $4
     )
-    (SELECT NULL, host, TRUE, 0::bigint FROM found OFFSET $3 - 1)
-    UNION ALL
-    (SELECT storage, host, is_known, priority FROM lane WHERE run_at <= $6 ORDER BY priority, run_at LIMIT $7)";
+    (
+        SELECT NULL, ended.host, ended.priority, coalesce(first_expiry.leased_until <= $7, FALSE)
+        FROM (SELECT) AS once LEFT JOIN (
+            SELECT leased_until FROM job WHERE leased_until IS NOT NULL ORDER BY leased_until LIMIT 1
+        ) AS first_expiry ON TRUE LEFT JOIN (
+            SELECT host, priority FROM lane
+            WHERE (SELECT count(*) FROM lane) = $4 AND round = (SELECT max(round) - 1 FROM lane)
+            ORDER BY host, priority LIMIT 1
+        ) AS ended ON TRUE
+    ) UNION ALL (
+        SELECT lane.storage, lane.host, lane.priority, source_host.name IS NOT NULL
+        FROM lane LEFT JOIN source_host ON source_host.name = lane.host
+        WHERE lane.run_at <= $7 AND (lane.host = $5
+            OR (coalesce(source_host.running, 0) < $6 AND coalesce(source_host.blocked_until <= $7, TRUE)))
+        ORDER BY lane.priority, lane.run_at, lane.id LIMIT $8
+    )";
 
 /// Hosts are forgotten while nothing of them runs.
 const ADD_HOSTS: &str = "
@@ -81,10 +90,12 @@ const ADD_HOSTS: &str = "
     ORDER BY asked.name
     ON CONFLICT DO NOTHING";
 
-/// Locks the first of some hosts that can be had, and of their lanes the best jobs, at most so many of each as may be taken: the
-/// host of each, how many jobs more it may run, and the job, from the most urgent one. A lane without a job is there, too.
+/// Locks the first of some hosts that can be had, and finds the best jobs of their lanes, at most so many of each as may be
+/// taken: the host of each, how many jobs more it may run, and the job, from the most urgent one. A lane without a job is there,
+/// too.
 ///
-/// A host's row is read anew once it is locked, and a job that was taken meanwhile is passed over.
+/// A host's row is read anew once it is locked, and then nobody else takes jobs of that host. Where there is no row to lock the
+/// jobs are, and one that another claim has is passed over.
 macro_rules! lock {
     ($lock:literal) => {
         concat!(
@@ -100,11 +111,18 @@ macro_rules! lock {
             FROM unnest($5::text[], $6::text[], $7::bigint[]) AS lane (storage, host, priority)
             LEFT JOIN host ON host.name = lane.host
             LEFT JOIN LATERAL (
-                SELECT job.id, job.run_at FROM job
-                WHERE job.leased_until IS NULL AND job.storage = lane.storage AND job.host = lane.host
-                    AND job.priority = lane.priority AND job.run_at <= $3
-                ORDER BY job.run_at, job.id LIMIT least(host.room, $4)
-                FOR UPDATE SKIP LOCKED
+                (
+                    SELECT job.id, job.run_at FROM job
+                    WHERE lane.host <> $8 AND job.leased_until IS NULL AND job.storage = lane.storage
+                        AND job.host = lane.host AND job.priority = lane.priority AND job.run_at <= $3
+                    ORDER BY job.run_at, job.id LIMIT least(host.room, $4)
+                ) UNION ALL SELECT * FROM (
+                    SELECT job.id, job.run_at FROM job
+                    WHERE lane.host = $8 AND job.leased_until IS NULL AND job.storage = lane.storage
+                        AND job.host = lane.host AND job.priority = lane.priority AND job.run_at <= $3
+                    ORDER BY job.run_at, job.id LIMIT $4
+                    FOR UPDATE SKIP LOCKED
+                ) AS local
             ) AS best ON TRUE
             WHERE host.name IS NOT NULL OR lane.host = $8
             ORDER BY lane.priority, best.run_at, best.id"
@@ -117,22 +135,21 @@ pub(crate) async fn claim(
     connection: &mut Attached<'_>,
     request: &ClaimRequest,
     limits: &QueueLimits,
-    begin: &str,
-) -> Result<(Vec<ClaimedJob>, String)> {
-    queue::abandon_expired(connection).await?;
+    begin: Position,
+) -> Result<(Vec<ClaimedJob>, Position)> {
     let mut search = Search {
         storages: request.storages.iter().map(ToString::to_string).collect::<BTreeSet<_>>().into_iter().collect(),
         limits,
         busy: Vec::new(),
     };
     let mut claimed = Vec::new();
-    let (mut position, mut wraps) = (begin.to_owned(), !begin.is_empty());
+    let (mut wraps, mut position) = (begin != Position::default(), begin);
     for _ in 0..STEPS {
-        let (lanes, end) = search.lanes(connection, &position).await?;
         let room = request.limit - claimed.len();
-        claimed.extend(search.take(connection, lanes, room, Busy::PassOver).await?);
-        let is_end = end.is_none();
-        position = end.unwrap_or_default();
+        let found = search.step(connection, &position, room).await?;
+        claimed.extend(search.take(connection, found.lanes, room, Busy::PassOver).await?);
+        let is_end = found.end.is_none();
+        position = found.end.unwrap_or_default();
         if claimed.len() >= request.limit || (is_end && !std::mem::take(&mut wraps)) {
             break;
         }
@@ -162,6 +179,17 @@ impl Lane {
     }
 }
 
+/// What a step of a search found.
+#[derive(Debug)]
+struct Found {
+    /// Lanes of hosts that have room, from the most urgent one.
+    lanes: Vec<Lane>,
+    /// Where the step ended, if there are more lanes.
+    end: Option<Position>,
+    /// Whether there are leases that have expired.
+    expired: bool,
+}
+
 /// What to do about a host that another claim has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Busy {
@@ -179,28 +207,43 @@ struct Search<'r> {
 }
 
 impl Search<'_> {
-    /// Finds the lanes of hosts that have room, from the most urgent one, among the hosts behind one in the order of the index.
-    /// Tells the host at which it ended, if there are more.
-    async fn lanes(&self, connection: &mut Attached<'_>, after: &str) -> Result<(Vec<Lane>, Option<String>)> {
+    /// Finds the lanes of hosts that have room behind a position, after expired leases were taken away.
+    async fn step(&self, connection: &mut Attached<'_>, after: &Position, room: usize) -> Result<Found> {
+        let found = self.lanes(connection, after, room).await?;
+        if !found.expired {
+            return Ok(found);
+        }
+        queue::abandon_expired(connection).await?;
+        self.lanes(connection, after, room).await
+    }
+
+    async fn lanes(&self, connection: &mut Attached<'_>, after: &Position, room: usize) -> Result<Found> {
         let now = connection.now().await?.as_micros();
         let query = sqlx::query_as(SEARCH)
             .bind(&self.storages)
-            .bind(after)
-            .bind(number(HOSTS))
+            .bind(&after.host)
+            .bind(after.priority)
+            // Two rounds at least, however many storages there are.
+            .bind(number(LANES.max(2 * self.storages.len())))
             .bind(HostKey::local().as_str().to_owned())
             .bind(i64::from(self.limits.host_concurrency))
             .bind(now)
-            .bind(number(LANES));
-        let rows: Vec<(Option<String>, String, bool, i64)> =
+            .bind(number(TRIED * room));
+        let rows: Vec<(Option<String>, Option<String>, Option<i64>, bool)> =
             query.fetch_all(connection.driver()).await.map_err(classify)?;
-        let (mut lanes, mut end) = (Vec::with_capacity(rows.len()), None);
-        for (storage, host, is_known, priority) in rows {
-            match storage {
-                Some(storage) => lanes.push(Lane { storage, host, is_known, priority }),
-                None => end = Some(host),
+        let mut found = Found { lanes: Vec::with_capacity(rows.len()), end: None, expired: false };
+        for row in rows {
+            match row {
+                (Some(storage), Some(host), Some(priority), is_known) => {
+                    found.lanes.push(Lane { storage, host, is_known, priority });
+                }
+                (_, host, priority, expired) => {
+                    found.end = host.zip(priority).map(|(host, priority)| Position { host, priority });
+                    found.expired = expired;
+                }
             }
         }
-        Ok((lanes, end))
+        Ok(found)
     }
 
     /// Leases the best jobs of lanes.
@@ -262,13 +305,10 @@ impl Search<'_> {
     }
 }
 
-/// Returns a lane of each of the hosts that are tried, in the order of the most urgent ones.
+/// Returns a lane of each of the hosts that are tried, in the order of the most urgent ones. While it waits for one it must have no
+/// other.
 fn hosts(lanes: &[Lane], busy: Busy) -> Vec<&Lane> {
-    let most = match busy {
-        Busy::PassOver => LOCKED,
-        // While it waits for one it must have no other.
-        Busy::Wait => 1,
-    };
+    let most = if busy == Busy::Wait { 1 } else { lanes.len() };
     let mut seen = BTreeSet::new();
     lanes.iter().filter(|lane| !lane.is_local() && seen.insert(lane.host.as_str())).take(most).collect()
 }

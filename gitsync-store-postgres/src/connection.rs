@@ -13,14 +13,14 @@ use sqlx::{AssertSqlSafe, Column, Postgres, Row, SqlSafeStr, TypeInfo, ValueRef}
 use crate::error::classify;
 use crate::time::Time;
 
-/// A connection in a transaction, and the time there.
+/// A connection, and the time there if it is in a transaction.
 pub(crate) struct Attached<'c> {
     connection: &'c mut PgConnection,
-    time: &'c Time,
+    time: Option<&'c Time>,
 }
 
 impl<'c> Attached<'c> {
-    pub(crate) fn new(connection: &'c mut PgConnection, time: &'c Time) -> Self {
+    pub(crate) fn new(connection: &'c mut PgConnection, time: Option<&'c Time>) -> Self {
         Attached { connection, time }
     }
 
@@ -43,7 +43,8 @@ impl Connection for Attached<'_> {
     }
 
     async fn now(&mut self) -> Result<Timestamp> {
-        Ok(self.time.now())
+        let outside = || Error::new(ErrorKind::Internal, "the time is known within transactions only");
+        self.time.map(Time::now).ok_or_else(outside)
     }
 
     async fn fetch(&mut self, statement: Statement) -> Result<Vec<gitsync_sql::Row>> {

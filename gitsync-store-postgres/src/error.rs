@@ -87,17 +87,28 @@ pub(crate) fn is_lost(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Tells whether a call failed because its connection is gone.
+pub(crate) fn lost_its_connection(error: &Error) -> bool {
+    of_the_driver(error).is_some_and(is_lost)
+}
+
 /// Tells whether a transaction failed only because of others at the same time: nothing was changed, and it can be done
 /// again.
 pub(crate) fn is_worth_repeating(error: &Error) -> bool {
+    let Some(sqlx::Error::Database(database)) = of_the_driver(error) else { return false };
+    matches!(database.code().as_deref(), Some("40001" | "40P01"))
+}
+
+/// Returns what the driver said, if an error comes from there.
+fn of_the_driver(error: &Error) -> Option<&sqlx::Error> {
     let mut cause: Option<&(dyn StdError + 'static)> = error.source();
     while let Some(error) = cause {
-        if let Some(sqlx::Error::Database(database)) = error.downcast_ref::<sqlx::Error>() {
-            return matches!(database.code().as_deref(), Some("40001" | "40P01"));
+        if let Some(error) = error.downcast_ref() {
+            return Some(error);
         }
         cause = error.source();
     }
-    false
+    None
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@
 mod claim;
 mod connection;
 mod error;
+mod glance;
 mod options;
 mod queue;
 mod records;

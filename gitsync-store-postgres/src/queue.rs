@@ -1,4 +1,5 @@
-//! The queue's side: each call is one of [`gitsync_sql::queue`] in a transaction.
+//! The queue's side: each call is one of [`gitsync_sql::queue`] in a transaction; claims and ends that come at the same time
+//! share one.
 
 use std::time::Duration;
 
@@ -6,7 +7,7 @@ use async_trait::async_trait;
 use gitsync_core::Result;
 use gitsync_core::model::TaskId;
 use gitsync_core::queue::{ClaimRequest, ClaimedJob, HeartbeatAnswer, JobOutcome, JobQueue, Lease, NewJob, QueueStats};
-use gitsync_sql::queue as operations;
+use gitsync_sql::queue::{self as operations, SharedClaims, split_ends};
 
 use crate::PostgresStore;
 use crate::claim::claim;
@@ -25,10 +26,7 @@ impl JobQueue for PostgresStore {
         if request.limit == 0 || request.storages.is_empty() {
             return Ok(Vec::new());
         }
-        let begin = self.claims_begin();
-        let (claimed, end) = in_transaction!(self, Mode::Write, |c| claim(c, request, &self.limits, &begin))?;
-        self.set_claims_begin(end);
-        Ok(claimed)
+        self.together.claims.call(request.clone(), |requests| self.claim_together(requests)).await?
     }
 
     async fn heartbeat(&self, leases: &[Lease]) -> Result<Vec<HeartbeatAnswer>> {
@@ -36,9 +34,8 @@ impl JobQueue for PostgresStore {
     }
 
     async fn finish(&self, outcomes: &[(Lease, JobOutcome)]) -> Result<Vec<bool>> {
-        let answers = in_transaction!(self, Mode::WriteRepeatable, |c| operations::finish(c, outcomes))?;
-        self.watch.announce();
-        Ok(answers)
+        operations::check_batch(outcomes.len())?;
+        self.together.ends.call(outcomes.to_vec(), |ends| self.finish_together(ends)).await
     }
 
     async fn cancel(&self, jobs: &[TaskId]) -> Result<()> {
@@ -68,6 +65,28 @@ impl JobQueue for PostgresStore {
 }
 
 impl PostgresStore {
+    async fn claim_together(&self, requests: Vec<ClaimRequest>) -> Result<Vec<Result<Vec<ClaimedJob>>>> {
+        let mut shared = SharedClaims::new(requests);
+        for (request, outcome) in shared.each() {
+            *outcome = self.claim_once(request).await;
+        }
+        Ok(shared.into_answers())
+    }
+
+    async fn claim_once(&self, request: &ClaimRequest) -> Result<Vec<ClaimedJob>> {
+        let begin = self.claims_begin();
+        let (claimed, end) = in_transaction!(self, Mode::Write, |c| claim(c, request, &self.limits, begin.clone()))?;
+        self.set_claims_begin(end);
+        Ok(claimed)
+    }
+
+    async fn finish_together(&self, ends: Vec<Vec<(Lease, JobOutcome)>>) -> Result<Vec<Vec<bool>>> {
+        let outcomes = ends.concat();
+        let answers = in_transaction!(self, Mode::WriteRepeatable, |c| operations::finish(c, &outcomes))?;
+        self.watch.announce();
+        Ok(split_ends(&ends, answers))
+    }
+
     /// Completes when time alone has made a job claimable, if the database knows of such a moment.
     async fn next_moment(&self) {
         match self.read_next_moment().await {

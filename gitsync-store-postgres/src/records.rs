@@ -1,4 +1,5 @@
-//! The store's side: each call is one of [`gitsync_sql::store`], in a transaction.
+//! The store's side: each call is one of [`gitsync_sql::store`], in a transaction if it is more than one
+//! statement that reads.
 
 use async_trait::async_trait;
 use gitsync_core::model::{
@@ -16,6 +17,7 @@ use gitsync_sql::Dialect;
 use gitsync_sql::store::{self as operations, PreparedCommits};
 
 use crate::PostgresStore;
+use crate::glance::at_a_glance;
 use crate::transaction::{Mode, in_transaction};
 
 #[async_trait]
@@ -25,11 +27,11 @@ impl Store for PostgresStore {
     }
 
     async fn organisation(&self, id: OrganisationId) -> Result<Organisation> {
-        in_transaction!(self, Mode::Read, |c| operations::organisation(c, id))
+        at_a_glance!(self, |c| operations::organisation(c, id))
     }
 
     async fn organisation_by_slug(&self, slug: &Slug) -> Result<Organisation> {
-        in_transaction!(self, Mode::Read, |c| operations::organisation_by_slug(c, slug))
+        at_a_glance!(self, |c| operations::organisation_by_slug(c, slug))
     }
 
     async fn list_organisations(&self, page: &PageRequest) -> Result<Page<Organisation>> {
@@ -41,11 +43,11 @@ impl Store for PostgresStore {
     }
 
     async fn repository(&self, id: RepositoryId) -> Result<Repository> {
-        in_transaction!(self, Mode::Read, |c| operations::repository(c, id))
+        at_a_glance!(self, |c| operations::repository(c, id))
     }
 
     async fn repository_by_name(&self, organisation: OrganisationId, name: &RepositoryName) -> Result<Repository> {
-        in_transaction!(self, Mode::Read, |c| operations::repository_by_name(c, organisation, name))
+        at_a_glance!(self, |c| operations::repository_by_name(c, organisation, name))
     }
 
     async fn list_repositories(&self, filter: &RepositoryFilter, page: &PageRequest) -> Result<Page<Repository>> {
@@ -65,7 +67,16 @@ impl Store for PostgresStore {
     }
 
     async fn request_task(&self, repository: RepositoryId, request: &Request) -> Result<Requested> {
-        in_transaction!(self, Mode::Write, |c| operations::request_task(c, repository, request))
+        let request = (repository, request.clone());
+        match self.requests.call(request.clone(), |requests| self.request_together(requests)).await {
+            Ok(Some(answer)) => answer,
+            Err(error) if error.is_retryable() => Err(error),
+            // What was in the way of all may be one's own fault alone.
+            Ok(None) | Err(_) => {
+                let (repository, request) = request;
+                in_transaction!(self, Mode::Write, |c| operations::request_task(c, repository, &request))
+            }
+        }
     }
 
     async fn request_due(&self, limit: usize) -> Result<DueScan> {
@@ -77,7 +88,7 @@ impl Store for PostgresStore {
     }
 
     async fn task(&self, id: TaskId) -> Result<SyncTask> {
-        in_transaction!(self, Mode::Read, |c| operations::task(c, id))
+        at_a_glance!(self, |c| operations::task(c, id))
     }
 
     async fn tasks(&self, ids: &[TaskId]) -> Result<Vec<SyncTask>> {
@@ -169,5 +180,11 @@ impl Store for PostgresStore {
 
     async fn storages(&self) -> Result<KnownStorages> {
         in_transaction!(self, Mode::Read, |c| operations::storages(c))
+    }
+}
+
+impl PostgresStore {
+    async fn request_together(&self, requests: Vec<(RepositoryId, Request)>) -> Result<Vec<Option<Result<Requested>>>> {
+        in_transaction!(self, Mode::Write, |c| operations::request_tasks(c, &requests))
     }
 }

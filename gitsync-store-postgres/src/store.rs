@@ -4,12 +4,17 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use gitsync_core::Result;
+use gitsync_core::model::RepositoryId;
 use gitsync_core::queue::QueueLimits;
+use gitsync_core::rules::{Request, Requested};
+use gitsync_core::together::Together;
 use gitsync_sql::migrate;
+use gitsync_sql::queue::QueueCalls;
 use sqlx::Executor;
 use sqlx::postgres::{PgPool, PgPoolOptions};
 
 use crate::PostgresOptions;
+use crate::claim::Position;
 use crate::error::classify;
 use crate::time::TimeSource;
 use crate::transaction::{Mode, Transaction};
@@ -20,17 +25,25 @@ const SCHEMA_LOCK: i64 = 0x67_69_74_73_79_6e_63;
 /// How long an upgrade of the schema may take, and another process wait for it.
 const SCHEMA_PATIENCE: Duration = Duration::from_secs(600);
 
+/// How many transactions of requests there are at a time: while one waits for the disk, another is at work.
+const REQUEST_TURNS: usize = 2;
+/// How many requests are done in one transaction.
+const REQUESTS: usize = 256;
+
 /// The store and the job queue in one Postgres database.
 ///
 /// Any number of processes may open the same one. What a call returned from is durable.
 #[derive(Debug)]
 pub struct PostgresStore {
-    pool: PgPool,
+    pub(crate) pool: PgPool,
     pub(crate) watch: Watch,
     pub(crate) time: TimeSource,
     pub(crate) limits: QueueLimits,
-    /// The host behind which the next claim begins to search. It moves on where there are more than one claim looks at.
-    claims_begin: Mutex<String>,
+    /// Where the next claim begins to search. It moves on where there are more lanes than one claim looks at.
+    claims_begin: Mutex<Position>,
+    pub(crate) together: QueueCalls,
+    /// Requests that come at the same time are one transaction.
+    pub(crate) requests: Together<(RepositoryId, Request), Option<Result<Requested>>>,
 }
 
 impl PostgresStore {
@@ -49,7 +62,15 @@ impl PostgresStore {
         let time = options.clock.clone().map_or(TimeSource::Database, TimeSource::Given);
         open_migrated(&pool, &time).await?;
         let watch = Watch::open(&options, pool.clone()).await?;
-        Ok(PostgresStore { pool, watch, time, limits, claims_begin: Mutex::default() })
+        Ok(PostgresStore {
+            pool,
+            watch,
+            time,
+            limits,
+            claims_begin: Mutex::default(),
+            together: QueueCalls::default(),
+            requests: Together::new(REQUEST_TURNS, REQUESTS, |_| 1),
+        })
     }
 
     /// Closes all connections after the calls that wait are done.
@@ -62,13 +83,13 @@ impl PostgresStore {
         Transaction::begin(&self.pool, &self.time, mode).await
     }
 
-    /// Returns the host behind which the next claim begins to search.
-    pub(crate) fn claims_begin(&self) -> String {
+    /// Returns where the next claim begins to search.
+    pub(crate) fn claims_begin(&self) -> Position {
         self.claims_begin.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(crate) fn set_claims_begin(&self, host: String) {
-        *self.claims_begin.lock().unwrap_or_else(PoisonError::into_inner) = host;
+    pub(crate) fn set_claims_begin(&self, position: Position) {
+        *self.claims_begin.lock().unwrap_or_else(PoisonError::into_inner) = position;
     }
 }
 

@@ -89,7 +89,7 @@ impl Transaction {
     /// Returns what the operations work on.
     pub(crate) fn attach(&mut self) -> Attached<'_> {
         let connection = self.connection.as_mut().expect(TAKEN);
-        Attached::new(connection, &self.time)
+        Attached::new(connection, Some(&self.time))
     }
 
     pub(crate) async fn commit(mut self) -> Result<()> {

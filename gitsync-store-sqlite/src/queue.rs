@@ -1,4 +1,5 @@
-//! The queue's side: each call is one of [`gitsync_sql::queue`], on the connection that it needs.
+//! The queue's side: each call is one of [`gitsync_sql::queue`], on the connection that it needs; claims
+//! and ends that come at the same time share one.
 
 use std::time::Duration;
 
@@ -6,7 +7,7 @@ use async_trait::async_trait;
 use gitsync_core::Result;
 use gitsync_core::model::TaskId;
 use gitsync_core::queue::{ClaimRequest, ClaimedJob, HeartbeatAnswer, JobOutcome, JobQueue, Lease, NewJob, QueueStats};
-use gitsync_sql::queue as operations;
+use gitsync_sql::queue::{self as operations, SharedClaims, split_ends};
 
 use crate::SqliteStore;
 use crate::claim::{claim, is_anything_claimable};
@@ -23,16 +24,10 @@ impl JobQueue for SqliteStore {
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<ClaimedJob>> {
         operations::check_batch(request.limit)?;
         self.claims.serve(&request.storages);
-        // Most claims of an idle worker find nothing. They need not keep the writer from others.
-        if request.limit == 0 || (self.claims.is_idle() && !self.may_claim(request.storages.clone()).await?) {
+        if request.limit == 0 {
             return Ok(Vec::new());
         }
-        let (request, limits, begin) = (request.clone(), self.limits.clone(), self.claims.position());
-        let (claimed, end) =
-            self.write_repeatable(move |c| Box::pin(async move { claim(c, &request, &limits, begin).await })).await?;
-        self.claims.set_position(end);
-        self.claims.set_idle(claimed.is_empty());
-        Ok(claimed)
+        self.together.claims.call(request.clone(), |requests| self.claim_together(requests)).await?
     }
 
     async fn heartbeat(&self, leases: &[Lease]) -> Result<Vec<HeartbeatAnswer>> {
@@ -41,11 +36,8 @@ impl JobQueue for SqliteStore {
     }
 
     async fn finish(&self, outcomes: &[(Lease, JobOutcome)]) -> Result<Vec<bool>> {
-        let outcomes = outcomes.to_vec();
-        let answers =
-            self.write_repeatable(move |c| Box::pin(async move { operations::finish(c, &outcomes).await })).await?;
-        self.announce();
-        Ok(answers)
+        operations::check_batch(outcomes.len())?;
+        self.together.ends.call(outcomes.to_vec(), |ends| self.finish_together(ends)).await
     }
 
     async fn cancel(&self, jobs: &[TaskId]) -> Result<()> {
@@ -86,6 +78,35 @@ impl JobQueue for SqliteStore {
 }
 
 impl SqliteStore {
+    async fn claim_together(&self, requests: Vec<ClaimRequest>) -> Result<Vec<Result<Vec<ClaimedJob>>>> {
+        let mut shared = SharedClaims::new(requests);
+        for (request, outcome) in shared.each() {
+            *outcome = self.claim_once(request).await;
+        }
+        Ok(shared.into_answers())
+    }
+
+    async fn claim_once(&self, request: &ClaimRequest) -> Result<Vec<ClaimedJob>> {
+        // Most claims of an idle worker find nothing. They need not keep the writer from others.
+        if self.claims.is_idle() && !self.may_claim(request.storages.clone()).await? {
+            return Ok(Vec::new());
+        }
+        let (request, limits, begin) = (request.clone(), self.limits.clone(), self.claims.position());
+        let (claimed, end) =
+            self.write_repeatable(move |c| Box::pin(async move { claim(c, &request, &limits, begin).await })).await?;
+        self.claims.set_position(end);
+        self.claims.set_idle(claimed.is_empty());
+        Ok(claimed)
+    }
+
+    async fn finish_together(&self, ends: Vec<Vec<(Lease, JobOutcome)>>) -> Result<Vec<Vec<bool>>> {
+        let outcomes = ends.concat();
+        let answers =
+            self.write_repeatable(move |c| Box::pin(async move { operations::finish(c, &outcomes).await })).await?;
+        self.announce();
+        Ok(split_ends(&ends, answers))
+    }
+
     /// Tells whether a claim for some storages would find something, without waiting for the writer.
     async fn may_claim(&self, storages: Vec<gitsync_core::model::StorageName>) -> Result<bool> {
         let (limits, begin) = (self.limits.clone(), self.claims.position());

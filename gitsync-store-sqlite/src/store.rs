@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gitsync_core::model::StorageName;
 use gitsync_core::queue::QueueLimits;
 use gitsync_core::{Clock, Error, Result};
+use gitsync_sql::queue::QueueCalls;
 use gitsync_sql::{Connection, migrate};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{ConnectOptions, Connection as _};
@@ -42,6 +43,7 @@ pub struct SqliteStore {
     /// Wakes who waits for jobs.
     pub(crate) ready: Notify,
     pub(crate) claims: Claims,
+    pub(crate) together: QueueCalls,
 }
 
 /// What claims leave for later ones.
@@ -79,8 +81,8 @@ impl SqliteStore {
         let watch = Watch::open(&options.to_read()).await?;
         let readers = Readers::new(&options, Arc::clone(&clock));
         let (writer, writer_task) = Writer::start(connection, options.to_write(), turns, Arc::clone(&clock));
-        let claims = Claims::default();
-        Ok(SqliteStore { writer, writer_task, readers, watch, clock, limits, ready: Notify::new(), claims })
+        let (claims, together) = (Claims::default(), QueueCalls::default());
+        Ok(SqliteStore { writer, writer_task, readers, watch, clock, limits, ready: Notify::new(), claims, together })
     }
 
     /// Closes the database after the calls that wait are done.

@@ -122,12 +122,7 @@ impl WriterTask {
         let mut done = 0;
         while let Some(call) = calls.get_mut(done) {
             // Its caller may have gone away while the turn was waited for.
-            if !call.is_abandoned()
-                && let Err(error) = run(connection, &*self.clock, call.as_mut()).await
-            {
-                let _ = control(connection, "ROLLBACK").await;
-                return Err(not_committed(&error));
-            }
+            let is_kept = !call.is_abandoned() && call.run(&mut Attached::new(connection, &*self.clock)).await;
             done += 1;
             if calls.len() < MAX_CALLS && began.elapsed() < MAX_AGE && self.put_off.is_none() {
                 match next(&mut self.calls) {
@@ -137,13 +132,25 @@ impl WriterTask {
                     call => calls.extend(call),
                 }
             }
-        }
-        if let Err(error) = control(connection, "COMMIT").await {
-            let _ = control(connection, "ROLLBACK").await;
-            return Err(not_committed(&error));
+            if let Err(error) = control(connection, after(is_kept, done < calls.len())).await {
+                let _ = control(connection, "ROLLBACK").await;
+                return Err(not_committed(&error));
+            }
         }
         drop(turn);
         Ok(())
+    }
+}
+
+/// Returns what ends a call, which ran within a savepoint of its own, so that its failure is undone alone. In one text, because
+/// every way to the thread that SQLite is on takes as long as a statement.
+fn after(is_kept: bool, another_follows: bool) -> &'static str {
+    match (is_kept, another_follows) {
+        (true, true) => "RELEASE call; SAVEPOINT call",
+        (true, false) => "COMMIT",
+        // The savepoint is still there, with nothing in it.
+        (false, true) => "ROLLBACK TO call",
+        (false, false) => "ROLLBACK TO call; COMMIT",
     }
 }
 
@@ -173,18 +180,8 @@ async fn begin<'w>(
         control(open, pragma(durability)).await?;
         connection.durability = durability;
     }
-    control(open, "BEGIN IMMEDIATE").await?;
+    control(open, "BEGIN IMMEDIATE; SAVEPOINT call").await?;
     Ok((turn, open))
-}
-
-/// Does a call within its own savepoint, so that its failure is undone alone. An error means that this could not be done.
-async fn run(connection: &mut SqliteConnection, clock: &dyn Clock, call: &mut dyn Operation) -> Result<()> {
-    control(connection, "SAVEPOINT call").await?;
-    let is_kept = call.run(&mut Attached::new(connection, clock)).await;
-    if !is_kept {
-        control(connection, "ROLLBACK TO call").await?;
-    }
-    control(connection, "RELEASE call").await
 }
 
 /// The statement that sets what commits promise; it must come before a transaction.

@@ -131,7 +131,6 @@ async fn hot_queries_use_their_indexes() {
 
     assert_uses(c, &jobs::abandon_expired(Sqlite, NOW).unwrap(), &["job_leased (leased_until>? AND leased_until<?)"])
         .await;
-    assert_uses(c, &jobs::first_expiry(Sqlite).unwrap(), &["job_leased"]).await;
     assert_uses(c, &jobs::next_moment(Sqlite, NOW).unwrap(), &["job_scheduled (run_at>?)", "job_leased"]).await;
     let ids = [TaskId::generate(), TaskId::generate()];
     let until = NOW.after(Duration::from_secs(60));
@@ -142,6 +141,7 @@ async fn hot_queries_use_their_indexes() {
     assert_uses(c, &jobs::extend(Sqlite, &ids, until).unwrap(), &primary_key).await;
     assert_uses(c, &jobs::give_back(Sqlite, ids[0], 1, None).unwrap(), &primary_key).await;
     assert_uses(c, &jobs::delete(Sqlite, &ids).unwrap(), &primary_key).await;
+    assert_uses(c, &jobs::delete_held(Sqlite, &ids, 1, NOW).unwrap(), &primary_key).await;
     assert_uses(c, &jobs::delete_untouched(Sqlite, &ids).unwrap(), &primary_key).await;
     assert_uses(c, &jobs::request_cancel(Sqlite, &ids).unwrap(), &primary_key).await;
     assert_uses(c, &hosts::delete_idle(Sqlite, NOW, 10).unwrap(), &["sqlite_autoindex_source_host_1 (name=?)"]).await;

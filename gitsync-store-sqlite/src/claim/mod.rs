@@ -9,11 +9,11 @@ mod tests;
 
 use std::fmt::Write;
 
+use gitsync_core::Result;
 use gitsync_core::model::{StorageName, TaskId};
 use gitsync_core::queue::{ClaimRequest, ClaimedJob, QueueLimits};
 use gitsync_core::source::HostKey;
-use gitsync_core::{Result, Timestamp};
-use gitsync_sql::{Connection, Statement, Value, queue};
+use gitsync_sql::{Connection, Statement, queue};
 
 /// The most lanes that one step of a search looks at.
 const LANES: usize = 256;
@@ -49,63 +49,63 @@ macro_rules! next_lane {
             $host,
             " AND waiting.priority > ",
             $priority,
-            " ORDER BY waiting.priority LIMIT 1
+            " ORDER BY waiting.priority, waiting.run_at, waiting.id LIMIT 1
             ), (
                 SELECT waiting.rowid FROM job AS waiting
                 WHERE waiting.leased_until IS NULL AND waiting.storage = ",
             $storage,
             " AND waiting.host > ",
             $host,
-            " ORDER BY waiting.host, waiting.priority LIMIT 1
+            " ORDER BY waiting.host, waiting.priority, waiting.run_at, waiting.id LIMIT 1
             ))"
         )
     };
 }
 
-/// The lanes that follow a position, in its order, from all storages that are asked for.
-macro_rules! lanes {
-    () => {
-        concat!(
-            "WITH RECURSIVE lane (storage, host, priority) AS (
-                SELECT job.storage, job.host, job.priority
-                FROM json_each(?1) AS served JOIN job ON job.rowid = (",
-            next_lane!("served.value", "?2", "?3"),
-            ") UNION ALL
-                SELECT job.storage, job.host, job.priority
-                FROM lane JOIN job ON job.rowid = (",
-            next_lane!("lane.storage", "lane.host", "lane.priority"),
-            ") ORDER BY 2, 3 LIMIT ?4
-            )"
-        )
-    };
-}
-
-/// The lane at which a step ends, if it does not end because there are no more.
-const LAST_LANE: &str =
-    concat!(lanes!(), " SELECT host, priority FROM lane ORDER BY host, priority LIMIT 1 OFFSET ?4 - 1");
-
-/// The best jobs of a step. A host never gives more than it has room for, over all its lanes.
+/// The best jobs of a step, behind a row without an id: it tells at which lane the step ends, if it does not end because there
+/// are no more, and when the first lease expires.
+///
+/// A job is among the best only if the first one of its lane is, so that no more lanes are looked into than jobs are wanted. A
+/// host never gives more than it has room for, over all its lanes.
 const CANDIDATES: &str = concat!(
-    lanes!(),
-    ", free (storage, host, priority, room) AS MATERIALIZED (
-        SELECT lane.storage, lane.host, lane.priority,
+    "WITH RECURSIVE lane (storage, host, priority, run_at, id) AS (
+        SELECT job.storage, job.host, job.priority, job.run_at, job.id
+        FROM json_each(?1) AS served JOIN job ON job.rowid = (",
+    next_lane!("served.value", "?2", "?3"),
+    ") UNION ALL
+        SELECT job.storage, job.host, job.priority, job.run_at, job.id
+        FROM lane JOIN job ON job.rowid = (",
+    next_lane!("lane.storage", "lane.host", "lane.priority"),
+    ") ORDER BY 2, 3 LIMIT ?4
+    ), free (storage, host, priority, run_at, id, room) AS (
+        SELECT lane.storage, lane.host, lane.priority, lane.run_at, lane.id,
             CASE WHEN lane.host = ?5 THEN ?6 ELSE ?7 - coalesce(source_host.running, 0) END
         FROM lane LEFT JOIN source_host ON source_host.name = lane.host
-        WHERE lane.host = ?5
-            OR (coalesce(source_host.running, 0) < ?7 AND coalesce(source_host.blocked_until <= ?8, TRUE))
+        WHERE lane.run_at <= ?8 AND (lane.host = ?5
+            OR (coalesce(source_host.running, 0) < ?7 AND coalesce(source_host.blocked_until <= ?8, TRUE)))
+    ), best (storage, host, priority, room) AS MATERIALIZED (
+        SELECT storage, host, priority, room FROM (
+            SELECT *, row_number() OVER (PARTITION BY host ORDER BY priority, run_at, id) AS place FROM free
+        ) WHERE place <= room ORDER BY priority, run_at, id LIMIT ?6
     ), candidate (id, host, priority, run_at, room) AS (
-        SELECT job.id, job.host, job.priority, job.run_at, free.room
-        FROM free JOIN job ON job.rowid IN (
+        SELECT job.id, job.host, job.priority, job.run_at, best.room
+        FROM best JOIN job ON job.rowid IN (
             SELECT waiting.rowid FROM job AS waiting
-            WHERE waiting.leased_until IS NULL AND waiting.storage = free.storage AND waiting.host = free.host
-                AND waiting.priority = free.priority AND waiting.run_at <= ?8
+            WHERE waiting.leased_until IS NULL AND waiting.storage = best.storage AND waiting.host = best.host
+                AND waiting.priority = best.priority AND waiting.run_at <= ?8
             ORDER BY waiting.run_at, waiting.id
             LIMIT ?6)
     ), placed (id, priority, run_at, room, place) AS (
         SELECT id, priority, run_at, room, row_number() OVER (PARTITION BY host ORDER BY priority, run_at, id)
         FROM candidate
     )
-    SELECT id FROM placed WHERE place <= room ORDER BY priority, run_at, id LIMIT ?6"
+    SELECT NULL AS id, ended.host, ended.priority, (
+        SELECT leased_until FROM job WHERE leased_until IS NOT NULL ORDER BY leased_until LIMIT 1
+    ) AS first_expiry
+    FROM (SELECT 1) LEFT JOIN (SELECT host, priority FROM lane ORDER BY host, priority LIMIT 1 OFFSET ?4 - 1) AS ended
+    UNION ALL SELECT * FROM (
+        SELECT id, NULL, NULL, NULL FROM placed WHERE place <= room ORDER BY priority, run_at, id LIMIT ?6
+    )"
 );
 
 /// Claims jobs, and tells where the next claim begins.
@@ -115,16 +115,20 @@ pub(crate) async fn claim(
     limits: &QueueLimits,
     begin: Position,
 ) -> Result<(Vec<ClaimedJob>, Position)> {
-    queue::abandon_expired(connection).await?;
     let mut claimed = Vec::new();
     let mut search = Search::new(&request.storages, begin);
     while claimed.len() < request.limit {
         let Some(step) = search.step() else { break };
-        let found = candidates(connection, &step, request.limit - claimed.len(), limits).await?;
+        let limit = request.limit - claimed.len();
+        let mut found = candidates(connection, &step, limit, limits).await?;
+        if found.expired {
+            queue::abandon_expired(connection).await?;
+            found = candidates(connection, &step, limit, limits).await?;
+        }
         // Leased before the next step, which so finds them gone and their hosts as full as they are.
-        claimed.extend(queue::lease(connection, &found, limits).await?);
+        claimed.extend(queue::lease(connection, &found.best, limits).await?);
         // Also when that is enough: lanes behind this step would wait for as long as those in it have work.
-        search.end_step(connection, step).await?;
+        search.end_step(found.end);
     }
     Ok((claimed, search.position))
 }
@@ -136,15 +140,13 @@ pub(crate) async fn is_anything_claimable(
     limits: &QueueLimits,
     begin: Position,
 ) -> Result<bool> {
-    if queue::has_expired_lease(connection).await? {
-        return Ok(true);
-    }
     let mut search = Search::new(storages, begin);
     while let Some(step) = search.step() {
-        if !candidates(connection, &step, 1, limits).await?.is_empty() {
+        let found = candidates(connection, &step, 1, limits).await?;
+        if found.expired || !found.best.is_empty() {
             return Ok(true);
         }
-        search.end_step(connection, step).await?;
+        search.end_step(found.end);
     }
     Ok(false)
 }
@@ -178,47 +180,51 @@ impl Search {
         Some(Step { storages: self.storages.clone(), after: self.position.clone() })
     }
 
-    /// Finds where the next step begins.
-    async fn end_step(&mut self, connection: &mut dyn Connection, step: Step) -> Result<()> {
-        let last = connection.fetch(Statement::new(LAST_LANE, step.parameters())).await?.pop();
-        match last {
-            // One priority back: the same lane of another storage may have had no place in this step.
-            Some(mut lane) => {
-                let priority = lane.int("priority")?.saturating_sub(1);
-                self.position = Position { host: lane.text("host")?, priority };
-            }
-            None => {
-                self.position = Position::default();
-                if !std::mem::take(&mut self.wraps) {
-                    self.steps_left = 0;
-                }
-            }
+    /// Goes to where the next step begins: at the lane where this one ended, or at the first lane if it came to the end.
+    fn end_step(&mut self, end: Option<Position>) {
+        if end.is_none() && !std::mem::take(&mut self.wraps) {
+            self.steps_left = 0;
         }
-        Ok(())
+        self.position = end.unwrap_or_default();
     }
 }
 
-impl Step {
-    fn parameters(&self) -> Vec<Value> {
-        vec![self.storages.as_str().into(), self.after.host.as_str().into(), self.after.priority.into(), LANES.into()]
-    }
+/// What a step found.
+#[derive(Debug)]
+struct Found {
+    /// The best jobs, from the most urgent one.
+    best: Vec<TaskId>,
+    /// Where the next step begins, if there are more lanes.
+    end: Option<Position>,
+    /// Whether there are leases that have expired.
+    expired: bool,
 }
 
-async fn candidates(
-    connection: &mut dyn Connection,
-    step: &Step,
-    limit: usize,
-    limits: &QueueLimits,
-) -> Result<Vec<TaskId>> {
+async fn candidates(connection: &mut dyn Connection, step: &Step, limit: usize, limits: &QueueLimits) -> Result<Found> {
     let now = connection.now().await?;
-    let rows = connection.fetch(statement(step, limit, limits, now)).await?;
-    rows.into_iter().map(|mut row| row.task_id("id")).collect()
-}
-
-fn statement(step: &Step, limit: usize, limits: &QueueLimits, now: Timestamp) -> Statement {
-    let mut parameters = step.parameters();
-    parameters.extend([HostKey::local().as_str().into(), limit.into(), limits.host_concurrency.into(), now.into()]);
-    Statement::new(CANDIDATES, parameters)
+    let parameters = vec![
+        step.storages.as_str().into(),
+        step.after.host.as_str().into(),
+        step.after.priority.into(),
+        LANES.into(),
+        HostKey::local().as_str().into(),
+        limit.into(),
+        limits.host_concurrency.into(),
+        now.into(),
+    ];
+    let mut found = Found { best: Vec::new(), end: None, expired: false };
+    for mut row in connection.fetch(Statement::new(CANDIDATES, parameters)).await? {
+        if let Some(id) = row.opt_task_id("id")? {
+            found.best.push(id);
+            continue;
+        }
+        found.expired = row.opt_timestamp("first_expiry")?.is_some_and(|first| first <= now);
+        if let (Some(host), Some(priority)) = (row.opt_text("host")?, row.opt_int("priority")?) {
+            // One priority back: the same lane of another storage may have had no place in this step.
+            found.end = Some(Position { host, priority: priority.saturating_sub(1) });
+        }
+    }
+    Ok(found)
 }
 
 /// Writes names as a JSON array; they are letters, digits and hyphens.

@@ -8,6 +8,7 @@ mod enqueue;
 mod finish;
 mod heartbeat;
 mod hosts;
+mod shared;
 mod stats;
 
 pub use cancel::{cancel, cancel_requested};
@@ -16,7 +17,8 @@ pub use enqueue::enqueue;
 pub use finish::finish;
 pub use heartbeat::heartbeat;
 pub use hosts::forget_hosts;
-pub use stats::{has_expired_lease, next_moment, stats};
+pub use shared::{QueueCalls, SharedClaims, split_ends};
+pub use stats::{next_moment, stats};
 
 use std::collections::HashMap;
 

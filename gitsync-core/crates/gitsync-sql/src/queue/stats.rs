@@ -35,14 +35,3 @@ pub async fn next_moment(connection: &mut dyn Connection) -> Result<(Timestamp, 
     }
     Ok((now, moments.into_iter().min()))
 }
-
-/// Tells whether a lease has expired that nobody has taken away yet.
-///
-/// # Errors
-/// Those of the connection.
-pub async fn has_expired_lease(connection: &mut dyn Connection) -> Result<bool> {
-    let now = connection.now().await?;
-    let statement = jobs::first_expiry(connection.dialect())?;
-    let Some(mut row) = connection.fetch(statement).await?.pop() else { return Ok(false) };
-    Ok(row.opt_timestamp(answer::NEXT)?.is_some_and(|first| first <= now))
-}

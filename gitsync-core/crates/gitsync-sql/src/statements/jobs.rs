@@ -94,6 +94,19 @@ pub fn delete(dialect: Dialect, ids: &[TaskId]) -> Result<Statement> {
     statement::delete(dialect, TABLE, [is_in(dialect, ID, ids.iter().copied())?])
 }
 
+/// Deletes the jobs whose leases are of an epoch and have not expired, and answers with their ids and hosts.
+pub fn delete_held(dialect: Dialect, ids: &[TaskId], epoch: i64, now: Timestamp) -> Result<Statement> {
+    // Not a condition that the index of leases could serve: they are found by their ids, see `still_waiting`.
+    let expiry = Expr::col(LEASED_UNTIL).if_null(Value::from(0_i64));
+    let mut delete = Query::delete();
+    delete
+        .from_table(TABLE)
+        .and_where(is_in(dialect, ID, ids.iter().copied())?)
+        .and_where(is(EPOCH, epoch))
+        .and_where(expiry.gt(Value::from(now)));
+    dialect.render(delete.returning(Query::returning().columns([ID, HOST])))
+}
+
 /// Deletes those jobs that nobody has begun to work on.
 pub fn delete_untouched(dialect: Dialect, ids: &[TaskId]) -> Result<Statement> {
     let untouched = [is_in(dialect, ID, ids.iter().copied())?, still_waiting(), Expr::col(ABANDONED_AT).is_null()];
@@ -148,11 +161,4 @@ pub fn next_moment(dialect: Dialect, now: Timestamp) -> Result<Statement> {
     };
     let mut select = next(RUN_AT, waiting());
     dialect.render(select.union(sea_query::UnionType::All, next(LEASED_UNTIL, leased())))
-}
-
-/// Finds the moment at which the first lease expires, or has expired.
-pub fn first_expiry(dialect: Dialect) -> Result<Statement> {
-    let mut select = Query::select();
-    select.expr_as(Expr::col(LEASED_UNTIL).min(), answer::NEXT).from(TABLE);
-    dialect.render(select.and_where(leased()))
 }

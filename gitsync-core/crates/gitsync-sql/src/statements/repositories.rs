@@ -59,6 +59,13 @@ pub fn lock(dialect: Dialect, id: RepositoryId) -> Result<Statement> {
     dialect.render(select(TABLE, ALL).and_where(is(ID, id.0)).lock(LockType::Update))
 }
 
+/// Finds those of some repositories that nobody else keeps, and keeps them from others until the transaction ends.
+pub fn lock_free(dialect: Dialect, ids: &[RepositoryId]) -> Result<Statement> {
+    let mut select = select(TABLE, ALL);
+    select.and_where(is_in(dialect, ID, ids.iter().map(|id| id.0))?).order_by(ID, Order::Asc);
+    dialect.render(select.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked))
+}
+
 /// Finds a repository that is not being deleted by its name.
 pub fn by_name(dialect: Dialect, organisation: OrganisationId, name: &RepositoryName) -> Result<Statement> {
     let mut select = select(TABLE, ALL);

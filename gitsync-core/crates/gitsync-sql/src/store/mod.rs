@@ -20,7 +20,7 @@ pub use recording::{
     PreparedCommits, begin_recording, finish_task, orphan_commits, orphan_unrecorded, record_commits, report_progress,
 };
 pub use repositories::{archive_repository, create_repository, unarchive_repository, update_repository};
-pub use requests::{cancel_task, mark_enqueued, outbox, request_due, request_task};
+pub use requests::{cancel_task, mark_enqueued, outbox, request_due, request_task, request_tasks};
 pub use storages::{report_storage, storages};
 pub use upkeep::{prune, purge_repository};
 pub use work::start_task;

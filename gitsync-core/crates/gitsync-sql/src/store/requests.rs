@@ -22,14 +22,63 @@ pub async fn request_task(connection: &mut dyn Connection, id: RepositoryId, req
     let answer = rules::request(&repository, unfinished.as_ref(), request, now)?;
     if answer.disposition == Disposition::Created {
         insert_task(connection, &answer.task).await?;
-    } else if let Some(pending) = unfinished.pending.as_ref().filter(|task| task.id == answer.task.id) {
+    }
+    save_changes(connection, &repository, &unfinished, &answer).await?;
+    Ok(answer)
+}
+
+/// Does several requests at once, as far as nothing is in the way: the answer to one is missing if its repository is not there or
+/// somebody else has it locked, or if an earlier one is about the same repository. Those are to be done one by one.
+///
+/// # Errors
+/// Those of the connection, and [`InvalidInput`](gitsync_core::ErrorKind::InvalidInput) for more than a call may be about.
+pub async fn request_tasks(
+    connection: &mut dyn Connection,
+    requests: &[(RepositoryId, Request)],
+) -> Result<Vec<Option<Result<Requested>>>> {
+    check_batch(requests.len())?;
+    let dialect = connection.dialect();
+    let now = connection.now().await?;
+    let ids: Vec<_> = requests.iter().map(|(id, _)| *id).collect();
+    let free = read_all(connection.fetch(repositories::lock_free(dialect, &ids)?).await?, rows::repository::read)?;
+    let mut unfinished = unfinished_of_all(connection, &free).await?;
+    let mut free: HashMap<_, _> = free.into_iter().map(|repository| (repository.id, repository)).collect();
+
+    let (mut created, mut answers) = (Vec::new(), Vec::with_capacity(requests.len()));
+    for (id, request) in requests {
+        // Taken out: a second one has to see what the first one changed.
+        let Some(repository) = free.remove(id) else {
+            answers.push(None);
+            continue;
+        };
+        let unfinished = unfinished.remove(id).unwrap_or_default();
+        let answer = rules::request(&repository, unfinished.as_ref(), request, now);
+        if let Ok(answer) = &answer {
+            if answer.disposition == Disposition::Created {
+                created.push(answer.task.clone());
+            }
+            save_changes(connection, &repository, &unfinished, answer).await?;
+        }
+        answers.push(Some(answer));
+    }
+    execute_all(connection, tasks::insert_many(dialect, &created)?).await?;
+    Ok(answers)
+}
+
+/// Writes what a request changes of what is there.
+async fn save_changes(
+    connection: &mut dyn Connection,
+    repository: &Repository,
+    unfinished: &UnfinishedTasks,
+    answer: &Requested,
+) -> Result<()> {
+    if let Some(pending) = unfinished.pending.as_ref().filter(|task| task.id == answer.task.id) {
         save_task(connection, pending, &answer.task).await?;
     }
     if let (Some(running), Some(stopping)) = (&unfinished.running, &answer.stopping) {
         save_task(connection, running, stopping).await?;
     }
-    save_repository(connection, &repository, &answer.repository).await?;
-    Ok(answer)
+    save_repository(connection, repository, &answer.repository).await
 }
 
 /// See [`Store::request_due`](gitsync_core::Store::request_due).
