@@ -1,5 +1,5 @@
 //! How many jobs a second are claimed and ended through the whole queue, by workers that claim some at once:
-//! `cargo bench --bench queue`.
+//! `cargo bench --bench queue`. All by one queue, as in one process, and each by a queue of its own, as processes have.
 //!
 //! Beside it, on the same Postgres, a plain table that knows no hosts, priorities, storages and leases: what `SKIP LOCKED` alone
 //! can do. Both databases wait for the disk as they do where they are left as they were installed.
@@ -34,40 +34,49 @@ const ROUNDS: usize = 3;
 async fn main() -> Result<()> {
     let server = OwnServer::start_durable();
     let options: PostgresOptions = server.url().parse()?;
-    let postgres: Arc<dyn JobQueue> = Arc::new(PostgresStore::open(options, QueueLimits::default()).await?);
-    let plain = Plain::create(&server.url()).await?;
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("db");
-    let sqlite: Arc<dyn JobQueue> =
-        Arc::new(SqliteStore::open(path, Arc::new(SystemClock), QueueLimits::default()).await?);
-    let [mut by_plain, mut by_postgres, mut by_sqlite] = [Duration::MAX; 3];
+    let plain = Plain::create(&server.url()).await?;
+    let (mut postgres, mut sqlite) = (Vec::new(), Vec::new());
+    for _ in 0..WORKERS {
+        postgres
+            .push(Arc::new(PostgresStore::open(options.clone(), QueueLimits::default()).await?) as Arc<dyn JobQueue>);
+        let opened = SqliteStore::open(path.clone(), Arc::new(SystemClock), QueueLimits::default()).await?;
+        sqlite.push(Arc::new(opened) as Arc<dyn JobQueue>);
+    }
+    let queues = [
+        ("the queue on Postgres", &postgres[..1]),
+        ("the same, each worker by itself", &postgres[..]),
+        ("the queue on SQLite", &sqlite[..1]),
+        ("the same, each worker by itself", &sqlite[..]),
+    ];
+    let (mut by_plain, mut by_queue) = (Duration::MAX, [Duration::MAX; 4]);
     for _ in 0..ROUNDS {
         by_plain = by_plain.min(plain.measure().await?);
-        by_postgres = by_postgres.min(measure(&postgres).await?);
-        by_sqlite = by_sqlite.min(measure(&sqlite).await?);
+        for (best, (_, queues)) in by_queue.iter_mut().zip(queues) {
+            *best = measure(queues).await?.min(*best);
+        }
     }
     println!("{:38} {:>10} {:>7}", format!("{WORKERS} workers, {AT_ONCE} jobs at once"), "a second", "ratio");
-    for (name, time) in [
-        ("a plain table, SKIP LOCKED", by_plain),
-        ("the queue on Postgres", by_postgres),
-        ("the queue on SQLite", by_sqlite),
-    ] {
+    let names = queues.map(|(name, _)| name);
+    for (name, time) in std::iter::once(("a plain table, SKIP LOCKED", by_plain)).chain(names.into_iter().zip(by_queue))
+    {
         let ratio = by_plain.as_secs_f64() / time.as_secs_f64();
         println!("{name:38} {:10.0} {ratio:7.2}", JOBS as f64 / time.as_secs_f64());
     }
     Ok(())
 }
 
-/// Enqueues the jobs and tells how long it takes until all have been claimed and ended.
-async fn measure(queue: &Arc<dyn JobQueue>) -> Result<Duration> {
+/// Enqueues the jobs and tells how long it takes until all have been claimed and ended. The workers take turns with the queues.
+async fn measure(queues: &[Arc<dyn JobQueue>]) -> Result<Duration> {
     let jobs = (0..JOBS).map(job).collect::<Result<Vec<_>>>()?;
     for jobs in jobs.chunks(MAX_BATCH) {
-        queue.enqueue(jobs).await?;
+        queues[0].enqueue(jobs).await?;
     }
     let begin = Instant::now();
     let mut workers = JoinSet::new();
-    for _ in 0..WORKERS {
-        workers.spawn(work(Arc::clone(queue)));
+    for number in 0..WORKERS {
+        workers.spawn(work(Arc::clone(&queues[number % queues.len()])));
     }
     let mut ended = 0;
     while let Some(worker) = workers.join_next().await {

@@ -1,4 +1,4 @@
-//! How many requests the service takes: SyncRepository for distinct repositories, durable before the answer, on SQLite.
+//! How many requests the service takes: SyncRepository for distinct repositories, durable before the answer, on SQLite and on Postgres.
 //!
 //! `cargo bench --bench service`
 #![allow(clippy::print_stdout, reason = "it is a command line program")]
@@ -12,14 +12,16 @@ use gitsync_core::engine::{CreateRepository, EngineOptions};
 use gitsync_core::model::RepositoryId;
 use gitsync_core::queue::QueueLimits;
 use gitsync_core::source::SourcePolicy;
-use gitsync_core::{GitSync, SystemClock};
+use gitsync_core::{GitSync, JobQueue, Store, SystemClock};
 use gitsync_gix::GixBackend;
 use gitsync_grpc::Service;
 use gitsync_grpc::access::OpenAccess;
 use gitsync_grpc::proto::SyncRepositoryRequest;
 use gitsync_grpc::proto::git_repository_service_client::GitRepositoryServiceClient;
 use gitsync_grpc::server::{Server, ServerOptions};
+use gitsync_store_postgres::{PostgresOptions, PostgresStore};
 use gitsync_store_sqlite::SqliteStore;
+use gitsync_test_postgres::OwnServer;
 use gitsync_transport::{NetOptions, NetTransport};
 use tokio::task::JoinSet;
 
@@ -35,8 +37,20 @@ const AT_ONCE: usize = 16;
 #[tokio::main]
 async fn main() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let database =
+    let sqlite =
         SqliteStore::open(dir.path().join("gitsync.db"), Arc::new(SystemClock), QueueLimits::default()).await?;
+    let server = OwnServer::start_durable();
+    let options: PostgresOptions = server.url().parse()?;
+    let postgres = PostgresStore::open(options, QueueLimits::default()).await?;
+    println!("SyncRepository for distinct repositories, {CONNECTIONS} connections with {AT_ONCE} calls each");
+    println!("{:20} {:8.0} a second", "on SQLite", measure(sqlite).await?);
+    println!("{:20} {:8.0} a second", "on Postgres", measure(postgres).await?);
+    Ok(())
+}
+
+/// Serves from a database and tells how many calls are answered in a second.
+async fn measure(database: impl Store + JobQueue + 'static) -> Result<f64> {
+    let dir = tempfile::tempdir()?;
     let gitsync = GitSync::builder()
         .database(Arc::new(database))
         .backend(Arc::new(GixBackend::default()))
@@ -73,10 +87,7 @@ async fn main() -> Result<()> {
     while let Some(call) = calls.join_next().await {
         call??;
     }
-    let elapsed = begin.elapsed();
-    let rate = repositories.len() as f64 / elapsed.as_secs_f64();
-    println!("SyncRepository, {CONNECTIONS} connections: {rate:.0} a second ({} in {elapsed:.2?})", repositories.len());
-    Ok(())
+    Ok(repositories.len() as f64 / begin.elapsed().as_secs_f64())
 }
 
 /// Makes empty repositories, several at once, as they are when nothing waits for them.
