@@ -17,7 +17,7 @@ pub enum TaskKind {
     Migrate,
     /// Brings the repository in step with upstream.
     Sync,
-    /// Repacks and checks.
+    /// Makes packs fewer, and verifies the repository if that is asked for.
     Maintain,
     /// Removes the repository, its records and its files.
     Delete,
@@ -59,6 +59,8 @@ pub struct TaskParameters {
     pub force: bool,
     /// Whether a sync believes an upstream that lost most of its references.
     pub accept_shrink: bool,
+    /// Whether it is checked that everything is there which the references lead to.
+    pub verify: bool,
 }
 
 /// How strongly a request asserts itself against a task that waits: the stronger one takes over.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::cancel::restore;
-use super::request::{Request, is_covered, rewritten};
+use super::request::{Request, is_covered, rewritten, verifying};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ObjectId, RefName, Repository, StoredError, SyncTask};
@@ -202,9 +202,11 @@ impl Finished {
     fn take_over_follow_up(&mut self, now: Timestamp) {
         let Some(follow_up) = &mut self.follow_up else { return };
         let asked = Request { kind: follow_up.kind, parameters: follow_up.parameters.clone(), id: follow_up.id };
-        if !is_covered(&self.task, &asked, &self.repository) {
-            self.task = SyncTask { next_attempt_at: Some(now), ..rewritten(&self.task, &asked) };
-        }
+        self.task = if is_covered(&self.task, &asked, &self.repository) {
+            verifying(self.task.clone(), &asked.parameters)
+        } else {
+            SyncTask { next_attempt_at: Some(now), ..rewritten(&self.task, &asked) }
+        };
         follow_up.status = TaskStatus::Cancelled;
         follow_up.superseded_by = Some(self.task.id);
         follow_up.completed_at = Some(now);
@@ -309,6 +311,12 @@ mod tests {
         task.parameters.accept_shrink = true;
         let books = finish(&repository, &task, Some(&held(TaskKind::Sync)), &retry, None, NOW).unwrap();
         assert!(books.task.parameters.accept_shrink, "a plain sync takes nothing away");
+
+        let (repository, task) = at_work(TaskKind::Sync);
+        let mut verify = held(TaskKind::Maintain);
+        verify.parameters.verify = true;
+        let books = finish(&repository, &task, Some(&verify), &retry, None, NOW).unwrap();
+        assert_eq!((books.task.kind, books.task.parameters.verify), (TaskKind::Sync, true));
 
         let (repository, mut task) = at_work(TaskKind::Migrate);
         task.parameters.force = true;

@@ -55,7 +55,8 @@ pub struct Requested {
 /// Decides what becomes of a request.
 ///
 /// At most one task of a repository waits and one runs. Against the waiting one a weaker request, or an equal one with the
-/// same parameters, changes nothing; a stronger or different one rewrites it in place. Against a running initialize,
+/// same parameters, changes nothing; a stronger or different one rewrites it in place. A wish to verify is added to whatever
+/// waits, and stays with it. Against a running initialize,
 /// migrate or delete the same request is the same task; anything else becomes one follow-up, held until the runner ends.
 /// A deletion also hides the repository and asks the runner to stop.
 ///
@@ -99,7 +100,11 @@ fn choose_task(
         return Ok((running.clone(), Disposition::Returned));
     }
     match unfinished.pending {
-        Some(pending) if is_covered(pending, request, repository) => Ok((due_now(pending, now), Disposition::Returned)),
+        Some(pending) if is_covered(pending, request, repository) => {
+            let verify = request.parameters.verify && !pending.parameters.verify;
+            let disposition = if verify { Disposition::Rewritten } else { Disposition::Returned };
+            Ok((verifying(due_now(pending, now), &request.parameters), disposition))
+        }
         Some(pending) => {
             check_precondition(repository, unfinished, request)?;
             Ok((rewritten(pending, request), Disposition::Rewritten))
@@ -163,13 +168,14 @@ fn source_of<'a>(repository: &'a Repository, parameters: &'a TaskParameters) -> 
 /// Tells whether a running task is exactly what is asked for. A running sync never is: it may have listed upstream before
 /// the change that the caller wants to see.
 fn is_the_same_work(running: &SyncTask, request: &Request) -> bool {
+    let verify = request.parameters.verify || running.parameters.verify;
     matches!(running.kind, TaskKind::Initialize | TaskKind::Migrate | TaskKind::Delete)
         && running.kind == request.kind
-        && running.parameters == request.parameters
+        && running.parameters == TaskParameters { verify, ..request.parameters.clone() }
         && running.cancel_requested_at.is_none()
 }
 
-/// Tells whether a waiting task does all that is asked for.
+/// Tells whether a waiting task does all that is asked for, but for a wish to verify, which it can be given.
 pub(super) fn is_covered(pending: &SyncTask, request: &Request, repository: &Repository) -> bool {
     let asked = Strength::of(request.kind, &request.parameters);
     let waiting = Strength::of(pending.kind, &pending.parameters);
@@ -193,11 +199,18 @@ fn due_now(pending: &SyncTask, now: Timestamp) -> SyncTask {
     task
 }
 
+/// Makes the task verify the repository too if that is asked for.
+pub(super) fn verifying(mut task: SyncTask, asked: &TaskParameters) -> SyncTask {
+    task.parameters.verify |= asked.verify;
+    task
+}
+
 /// Makes the waiting task do what is asked for. It keeps its id, its place and what its repository was before it began.
 pub(super) fn rewritten(pending: &SyncTask, request: &Request) -> SyncTask {
     let mut parameters = request.parameters.clone();
     // A weaker migrate from another source must not take away a force that somebody was promised.
     parameters.force |= request.kind == TaskKind::Migrate && pending.parameters.force;
+    parameters.verify |= pending.parameters.verify;
     SyncTask {
         kind: request.kind,
         parameters,
@@ -330,6 +343,35 @@ mod tests {
         let answer = request(&repository(), waits(&waiting), &asked).unwrap();
         assert!(answer.task.parameters.accept_shrink);
         assert_eq!(answer.disposition, Disposition::Rewritten);
+    }
+
+    fn verify() -> Request {
+        let parameters = TaskParameters { verify: true, ..TaskParameters::default() };
+        Request { parameters, ..ask(TaskKind::Maintain) }
+    }
+
+    #[test]
+    fn a_wish_to_verify_is_added_to_what_waits_and_stays_with_it() {
+        for kind in [TaskKind::Maintain, TaskKind::Sync, TaskKind::Migrate] {
+            let waiting = pending(&ask(kind));
+            let answer = request(&empty_repository(), waits(&waiting), &verify()).unwrap();
+            assert_eq!((answer.task.kind, answer.task.parameters.verify), (kind, true));
+            assert_eq!(answer.disposition, Disposition::Rewritten);
+            let again = request(&empty_repository(), waits(&answer.task), &verify()).unwrap();
+            assert_eq!((again.disposition, again.task), (Disposition::Returned, answer.task));
+        }
+        let stronger = request(&repository(), waits(&pending(&verify())), &ask(TaskKind::Sync)).unwrap().task;
+        assert_eq!((stronger.kind, stronger.parameters.verify), (TaskKind::Sync, true));
+    }
+
+    #[test]
+    fn a_running_clone_that_verifies_is_the_same_work_and_one_that_does_not_is_not() {
+        let mut asked = force();
+        asked.parameters.verify = true;
+        let [verifies, does_not] = [running(&asked), running(&force())];
+        assert_eq!(request(&repository(), runs(&verifies), &force()).unwrap().task, verifies);
+        let follow_up = request(&repository(), runs(&does_not), &asked).unwrap();
+        assert_eq!((follow_up.disposition, follow_up.task.held), (Disposition::Created, true));
     }
 
     #[test]

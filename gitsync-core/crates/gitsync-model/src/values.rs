@@ -86,9 +86,10 @@ pub(crate) fn kind() -> impl Strategy<Value = TaskKind> {
 }
 
 pub(crate) fn parameters() -> impl Strategy<Value = TaskParameters> {
-    (prop::bool::weighted(0.25), any::<bool>(), any::<bool>()).prop_map(|(has_source, force, accept_shrink)| {
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    (prop::bool::weighted(0.25), flags).prop_map(|(has_source, (force, accept_shrink, verify))| {
         let source = has_source.then(|| "https://other.example/r".parse().expect("a source"));
-        TaskParameters { source, force, accept_shrink }
+        TaskParameters { source, force, accept_shrink, verify }
     })
 }
 

@@ -31,6 +31,7 @@ pub fn migrations() -> &'static [Migration] {
         Migration { version: 2, name: "keep busy tables in order", build: schema::upkeep::settings },
         Migration { version: 3, name: "narrow an index", build: schema::commit::narrow_index_by_fence },
         Migration { version: 4, name: "tell disks apart", build: schema::storage::tell_disks_apart },
+        Migration { version: 5, name: "verify repositories", build: schema::task::verify },
     ]
 }
 

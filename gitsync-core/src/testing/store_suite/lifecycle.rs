@@ -119,7 +119,8 @@ pub async fn a_collapse_keeps_the_status(h: StoreHarness) {
 pub async fn a_completed_migrate_saves_its_source(h: StoreHarness) {
     let repository = h.migrated("r").await;
     let elsewhere: SourceUrl = "https://elsewhere.example/r".parse().expect("a source");
-    let parameters = TaskParameters { source: Some(elsewhere.clone()), force: true, accept_shrink: false };
+    let parameters =
+        TaskParameters { source: Some(elsewhere.clone()), force: true, accept_shrink: false, verify: true };
     let migrate = h.try_request(repository.id, TaskKind::Migrate, parameters.clone()).await.expect("a forced migrate");
     assert_eq!(h.task(migrate.task.id).await.parameters, parameters);
     let work = h.start(migrate.task.id).await;

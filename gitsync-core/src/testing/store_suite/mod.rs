@@ -68,6 +68,7 @@ macro_rules! store_suite {
                 an_equal_request_returns_the_running_migrate,
                 a_stronger_request_rewrites_the_follow_up,
                 the_source_of_a_first_migrate_is_saved,
+                a_wish_to_verify_stays_with_the_waiting_task,
             ]
             outbox: [
                 waiting_tasks_are_in_the_outbox,

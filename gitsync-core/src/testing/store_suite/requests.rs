@@ -113,3 +113,18 @@ pub async fn the_source_of_a_first_migrate_is_saved(h: StoreHarness) {
     assert_eq!((&*requested.repository, &h.repository(expected.id).await), (&expected, &expected));
     assert_eq!(h.outbox().await, [rules::job(&expected, &requested.task)], "in the lane of the new host");
 }
+
+/// Whatever waits is given the wish to verify, and whatever takes its place has it too.
+pub async fn a_wish_to_verify_stays_with_the_waiting_task(h: StoreHarness) {
+    let repository = h.migrated("r").await;
+    let waiting = h.request(repository.id, TaskKind::Sync).await.task;
+    let verify = TaskParameters { verify: true, ..TaskParameters::default() };
+    let wish = h.try_request(repository.id, TaskKind::Maintain, verify.clone()).await.expect("a check");
+    assert_eq!((wish.disposition, wish.task.id), (Disposition::Rewritten, waiting.id));
+    let stored = h.task(waiting.id).await;
+    assert_eq!((stored.kind, &stored.parameters), (TaskKind::Sync, &verify));
+    let force = TaskParameters { force: true, ..TaskParameters::default() };
+    let stronger = h.try_request(repository.id, TaskKind::Migrate, force).await.expect("a migrate").task;
+    assert_eq!(h.task(waiting.id).await, stronger);
+    assert!(stronger.parameters.force && stronger.parameters.verify);
+}

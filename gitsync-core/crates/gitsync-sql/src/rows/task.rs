@@ -9,7 +9,7 @@ use crate::Row;
 use crate::schema::task::{
     ACCEPT_SHRINK, ATTEMPT, BEFORE_ERROR_KIND, BEFORE_ERROR_MESSAGE, BEFORE_STATUS, BYTES, CANCEL_REQUESTED_AT,
     COMMITS, COMMITS_SYNCED, COMPLETED_AT, CREATED_AT, ENQUEUED_AT, EPOCH, ERROR_KIND, ERROR_MESSAGE, FORCE, HELD, ID,
-    KIND, NEXT_ATTEMPT_AT, OBJECTS, ORGANISATION, PHASE, REPOSITORY, SOURCE, STARTED_AT, STATUS, SUPERSEDED_BY,
+    KIND, NEXT_ATTEMPT_AT, OBJECTS, ORGANISATION, PHASE, REPOSITORY, SOURCE, STARTED_AT, STATUS, SUPERSEDED_BY, VERIFY,
 };
 use crate::statement::Record;
 
@@ -26,6 +26,7 @@ pub(crate) fn record(task: &SyncTask) -> Record {
         (SOURCE, parameters.source.as_ref().map(ToString::to_string).into()),
         (FORCE, parameters.force.into()),
         (ACCEPT_SHRINK, parameters.accept_shrink.into()),
+        (VERIFY, parameters.verify.into()),
         (STATUS, task.status.as_str().into()),
         (HELD, task.held.into()),
         (ATTEMPT, task.attempt.into()),
@@ -69,6 +70,7 @@ pub(crate) fn read(row: &mut Row) -> Result<SyncTask> {
             source: row.opt_parsed(SOURCE, str::parse)?,
             force: row.boolean(FORCE)?,
             accept_shrink: row.boolean(ACCEPT_SHRINK)?,
+            verify: row.boolean(VERIFY)?,
         },
         status: row.named(STATUS, TaskStatus::from_name)?,
         held: row.boolean(HELD)?,

@@ -5,6 +5,7 @@ use gitsync_core::state::{RepositoryStatus, TaskStatus};
 use sea_query::{Expr, IndexCreateStatement, TableCreateStatement};
 
 use super::{boolean, bytes, int, one_of, opt_bytes, opt_int, opt_text, text};
+use crate::Dialect;
 
 super::names!("sync_task" {
     ID = "id",
@@ -35,6 +36,7 @@ super::names!("sync_task" {
     ENQUEUED_AT = "enqueued_at",
     STARTED_AT = "started_at",
     COMPLETED_AT = "completed_at",
+    VERIFY = "verify",
 });
 
 /// There is no foreign key to the repository: the task that removes it stays and tells how that ended.
@@ -69,6 +71,15 @@ pub(crate) fn table() -> TableCreateStatement {
         .col(opt_int(STARTED_AT))
         .col(opt_int(COMPLETED_AT))
         .to_owned()
+}
+
+/// Adds whether the repository is verified.
+pub(crate) fn verify(dialect: Dialect) -> Vec<String> {
+    let boolean = match dialect {
+        Dialect::Sqlite => "boolean",
+        Dialect::Postgres => "bool",
+    };
+    vec![format!(r#"ALTER TABLE "sync_task" ADD COLUMN "verify" {boolean} NOT NULL DEFAULT FALSE"#)]
 }
 
 pub(crate) fn indexes() -> Vec<IndexCreateStatement> {

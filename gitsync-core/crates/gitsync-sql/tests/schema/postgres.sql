@@ -181,3 +181,5 @@ CREATE INDEX "git_commit_unrecorded" ON "git_commit" ("repository_id",
 ALTER TABLE "storage" ADD COLUMN "disk" text;
 ALTER TABLE "storage" ADD COLUMN "served_until" bigint NOT NULL DEFAULT 0;
 UPDATE "storage" SET "served_until" = "seen_at" + 60000000;
+-- 5: verify repositories
+ALTER TABLE "sync_task" ADD COLUMN "verify" bool NOT NULL DEFAULT FALSE;
