@@ -6,15 +6,15 @@ use crate::source::{HostKey, SourceUrl};
 
 /// Returns the job that stands for a waiting task in the queue.
 ///
-/// Work that people wait for goes before syncs, and those before upkeep.
+/// Work that people wait for goes before all else. Upkeep takes its turn among the syncs: its repository is not synced before
+/// it is done, and where workers are never idle it would never be done behind them.
 pub fn job(repository: &Repository, task: &SyncTask) -> NewJob {
     NewJob {
         id: task.id,
         lane: lane(repository, task),
         priority: match task.kind {
             TaskKind::Initialize | TaskKind::Migrate | TaskKind::Delete => 0,
-            TaskKind::Sync => 1,
-            TaskKind::Maintain => 2,
+            TaskKind::Sync | TaskKind::Maintain => 1,
         },
         run_at: task.next_attempt_at.unwrap_or(task.created_at),
         attempt: task.attempt,
