@@ -18,6 +18,7 @@ pub mod fetching;
 pub mod listing;
 pub mod local;
 pub mod mirroring;
+pub mod upkeep;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -87,6 +88,8 @@ macro_rules! backend_suite {
             mirroring: clones_and_fast_forwards, forced_and_deleted_branches, names_change_between_file_and_directory,
                 tags_of_all_kinds, head_follows, sha256_repositories, kept_references_stay,
                 references_outside_of_branches_and_tags;
+            upkeep: upkeep_changes_no_answer, a_walk_goes_on_while_packs_are_replaced,
+                a_fetch_goes_on_while_packs_are_replaced;
         }
     };
     (@cases $make:expr; $($module:ident: $($case:ident),+;)+) => {
