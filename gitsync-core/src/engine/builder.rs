@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::disk::Storage;
 use super::dispatch::Dispatcher;
+use super::git_program::GitProgram;
 use super::gitsync::GitSync;
 use super::machine::this_machine;
 use super::options::EngineOptions;
@@ -157,6 +158,7 @@ impl GitSyncBuilder {
             clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock)),
             steps: self.steps.unwrap_or_else(|| Arc::new(NoSteps)),
             policy,
+            git: GitProgram::new(self.options.git_program.clone(), self.options.concurrency),
             storages,
             machine: self.machine.unwrap_or_else(this_machine),
             options: self.options,

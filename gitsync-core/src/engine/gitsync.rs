@@ -215,6 +215,25 @@ impl GitSync {
         self.request(id, TaskKind::Sync, parameters).await
     }
 
+    /// Requests upkeep of a repository: that its packs are made fewer. Syncs ask for it by themselves, see
+    /// [`EngineOptions::max_packs`](super::EngineOptions::max_packs).
+    ///
+    /// The task fails as [`Unsupported`](crate::ErrorKind::Unsupported) where the git program is not installed.
+    pub async fn maintain_repository(&self, id: RepositoryId) -> Result<SyncTask> {
+        self.request(id, TaskKind::Maintain, TaskParameters::default()).await
+    }
+
+    /// Requests that a repository is verified: that everything is there which its references lead to. Upkeep follows.
+    ///
+    /// If something is missing or cannot be read, the task fails as [`Corrupt`](crate::ErrorKind::Corrupt) and names it, the
+    /// repository is failed, and its files are left as they are. It stays so until it is whole: syncs verify it again, and a
+    /// [migrate](GitSync::migrate) with force clones it anew. A task that waits already is returned and verifies the
+    /// repository when its own work is done.
+    pub async fn verify_repository(&self, id: RepositoryId) -> Result<SyncTask> {
+        let parameters = TaskParameters { verify: true, ..TaskParameters::default() };
+        self.request(id, TaskKind::Maintain, parameters).await
+    }
+
     /// Requests that a repository is deleted. It is hidden at once; its files and records go when the task is done.
     pub async fn delete_repository(&self, id: RepositoryId) -> Result<SyncTask> {
         self.request(id, TaskKind::Delete, TaskParameters::default()).await

@@ -6,6 +6,7 @@
 mod builder;
 pub mod disk;
 mod dispatch;
+mod git_program;
 mod gitsync;
 mod janitor;
 mod machine;

@@ -1,5 +1,6 @@
 //! What an embedder may set of the engine, and what holds if it does not.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -50,6 +51,15 @@ pub struct EngineOptions {
     pub max_response_bytes: u64,
     /// The most bytes of one pack. Default: 8 GiB.
     pub max_pack_bytes: u64,
+    /// How many packs a repository may have before its upkeep is requested; see
+    /// [`rules::needs_upkeep`](crate::rules::needs_upkeep). Default: 16, at least 1.
+    ///
+    /// A sync that moves something adds a pack, and upkeep leaves a few, each at least twice as large as the next smaller
+    /// one. `usize::MAX` leaves upkeep to those who ask for it.
+    pub max_packs: usize,
+    /// The git program that does upkeep: a path, or a name that is looked for in `PATH`. Default: `git`. Without it, or with one
+    /// older than 2.32, upkeep is not done; nothing else needs it.
+    pub git_program: PathBuf,
 }
 
 impl EngineOptions {
@@ -63,8 +73,8 @@ impl EngineOptions {
         let waits = [self.lease, self.heartbeat_interval, self.cancel_poll_interval, self.task_time_limit];
         let rhythms = [self.sync_interval_min, self.sync_interval_max, self.schedule_interval, self.janitor_interval];
         let invalid = |message| Err(Error::new(ErrorKind::InvalidInput, message));
-        if self.concurrency == 0 || self.schedule_batch == 0 {
-            return invalid("concurrency and schedule_batch are at least 1");
+        if self.concurrency == 0 || self.schedule_batch == 0 || self.max_packs == 0 {
+            return invalid("concurrency, schedule_batch and max_packs are at least 1");
         }
         if waits.iter().chain(&rhythms).any(|time| time.is_zero() || *time > TEN_YEARS) {
             return invalid("intervals and limits are longer than nothing and shorter than ten years");
@@ -121,6 +131,8 @@ impl Default for EngineOptions {
             temporary_retention: DAY,
             max_response_bytes: 8 << 30,
             max_pack_bytes: 8 << 30,
+            max_packs: 16,
+            git_program: PathBuf::from("git"),
         }
     }
 }

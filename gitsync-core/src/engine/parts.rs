@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::disk::Storage;
 use super::dispatch::Dispatcher;
+use super::git_program::GitProgram;
 use super::options::EngineOptions;
 use super::steps::StepHook;
 use crate::backend::GitBackend;
@@ -27,6 +28,7 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) steps: Arc<dyn StepHook>,
     pub(crate) policy: SourcePolicy,
+    pub(crate) git: GitProgram,
     pub(crate) storages: BTreeMap<StorageName, Storage>,
     /// Where this process runs.
     pub(crate) machine: String,

@@ -19,6 +19,7 @@ mod request;
 mod rhythm;
 mod start;
 mod storage;
+mod upkeep;
 mod work;
 
 pub use archive::{Archived, archive, unarchive};
@@ -38,4 +39,5 @@ pub use request::{Disposition, Request, Requested, Unfinished, request};
 pub use rhythm::{Rhythm, next_sync_at};
 pub use start::{Start, start};
 pub use storage::{MAX_MACHINE_BYTES, is_fresh, may_serve, report_storage};
+pub use upkeep::needs_upkeep;
 pub use work::may_write;

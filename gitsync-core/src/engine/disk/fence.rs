@@ -30,7 +30,7 @@ pub struct DiskFence {
 /// The lock of a fence, held until dropped: the right to publish.
 #[derive(Debug)]
 pub struct FenceGuard {
-    _locked: File,
+    locked: File,
     number: Option<i64>,
 }
 
@@ -40,6 +40,11 @@ impl FenceGuard {
     /// Returns the number on disk, which does not change while the lock is held: attempts below it publish nothing more.
     pub fn number(&self) -> Option<i64> {
         self.number
+    }
+
+    /// Returns the locked file, for a program that is to hold the lock as long as it runs.
+    pub(crate) fn into_lock(self) -> File {
+        self.locked
     }
 }
 
@@ -76,7 +81,7 @@ impl DiskFence {
         if found != Some(number) {
             return Err(outrun(number, found));
         }
-        Ok(FenceGuard { _locked: file, number: found })
+        Ok(FenceGuard { locked: file, number: found })
     }
 
     /// Takes the lock whatever the number is, the right to tidy up while nobody publishes; `None` if somebody does.
@@ -86,7 +91,7 @@ impl DiskFence {
     pub fn hold_for_upkeep(&self) -> Result<Option<FenceGuard>> {
         let Some(mut file) = self.try_lock()? else { return Ok(None) };
         let number = read_number(&mut file)?;
-        Ok(Some(FenceGuard { _locked: file, number }))
+        Ok(Some(FenceGuard { locked: file, number }))
     }
 
     /// Returns where the number is.

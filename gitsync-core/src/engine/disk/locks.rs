@@ -13,7 +13,7 @@ use crate::error::Result;
 /// The successor of a worker that died holding a lock comes when the lease is over, 60 s after the last heartbeat. The next
 /// heartbeat was due 15 s after that one and never came, so the lock is at least 45 s old by then. Half a lease leaves
 /// something for clocks that differ: a successor that took the lock for a live one would lose its attempt by it.
-const STALE_AFTER: Duration = Duration::from_secs(30);
+pub(super) const STALE_AFTER: Duration = Duration::from_secs(30);
 
 /// Removes old lock files of references, `HEAD` and the configuration. Holding the guard means that none of them is a live
 /// worker's; the age spares a git program that somebody runs by hand.
@@ -23,7 +23,7 @@ const STALE_AFTER: Duration = Duration::from_secs(30);
 pub fn remove_stale_locks(_permit: &FenceGuard, repository: &Path) -> Result<()> {
     let git_dir = git_directory(repository);
     for name in ["HEAD.lock", "packed-refs.lock", "packed-refs.new", "config.lock", "shallow.lock"] {
-        remove_if_stale(&git_dir.join(name));
+        remove_if_stale(&git_dir.join(name), STALE_AFTER);
     }
     remove_below(&git_dir.join("refs"))
 }
@@ -39,16 +39,16 @@ fn remove_below(directory: &Path) -> Result<()> {
         if entry.file_type()?.is_dir() {
             remove_below(&entry.path())?;
         } else if entry.path().extension().is_some_and(|extension| extension == "lock") {
-            remove_if_stale(&entry.path());
+            remove_if_stale(&entry.path(), STALE_AFTER);
         }
     }
     Ok(())
 }
 
 /// Removes a file if it is there and old. One that cannot be removed is reported by whoever needs the lock.
-fn remove_if_stale(path: &Path) {
+pub(super) fn remove_if_stale(path: &Path, after: Duration) {
     let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
-    if modified.is_ok_and(|modified| modified.elapsed().is_ok_and(|age| age >= STALE_AFTER)) {
+    if modified.is_ok_and(|modified| modified.elapsed().is_ok_and(|age| age >= after)) {
         let _ = fs::remove_file(path);
     }
 }

@@ -116,7 +116,7 @@ impl Occupant {
 }
 
 /// Returns the git directory of a repository: `.git` below a working tree, else the directory itself.
-pub(super) fn git_directory(directory: &Path) -> std::path::PathBuf {
+pub(crate) fn git_directory(directory: &Path) -> std::path::PathBuf {
     let below = directory.join(".git");
     if below.is_dir() { below } else { directory.to_owned() }
 }

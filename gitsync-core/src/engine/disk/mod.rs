@@ -20,6 +20,7 @@ mod identity;
 mod layout;
 mod locks;
 mod manifest;
+mod packs;
 mod publish;
 mod sync;
 
@@ -28,7 +29,9 @@ pub use fence::{DiskFence, FenceGuard};
 pub use git_config::write_git_config;
 pub use layout::Storage;
 pub use locks::remove_stale_locks;
+pub(crate) use manifest::git_directory;
 pub use manifest::{Manifest, Occupant};
+pub use packs::{count_packs, remove_unfinished_packs};
 pub use publish::{
     OldFiles, discard, journalled, move_to_trash, publish_new, remove_published, replace_published, replay_journal,
 };

@@ -7,10 +7,8 @@ use super::local::Temporary;
 use super::record::Books;
 use super::sync::{as_plan_baseline, unique};
 use super::{Attempt, Done};
-use crate::backend::{Durability, Head, InitOptions, LocalRefs, RefEdit, RefTransaction, Resolved};
-use crate::engine::disk::{
-    Manifest, Occupant, OldFiles, adopt_objects, publish_new, replace_published, write_git_config,
-};
+use crate::backend::{Durability, Head, InitOptions, LocalRefs, RefEdit, RefTransaction};
+use crate::engine::disk::{Manifest, Occupant, OldFiles, publish_new, replace_published, write_git_config};
 use crate::engine::parts::blocking;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ObjectId, RefName};
@@ -86,7 +84,12 @@ impl Attempt {
         };
         let before = before.unwrap_or_else(|| empty.clone());
         let plan = plan(&mapping, &recorded, &before, &advertised)?;
-        self.carry_objects_over(&temporary, &mapping, &plan, &before).await?;
+        let fetched = unique(fresh.edits.iter().filter_map(|edit| edit.new));
+        let old = match self.carry_objects_over(&temporary, &mapping, &plan, &before, &fetched).await? {
+            true => old,
+            // Somebody may make sense of what is left.
+            false => old.map(|_| OldFiles::SetAside),
+        };
         let facts = self.object_facts(temporary.path(), &plan).await?;
         let keep = self.kept_after(temporary.path(), &mapping, &plan, &facts, &before).await?;
         let head = fresh.head.clone().unwrap_or(empty.head);
@@ -159,23 +162,6 @@ impl Attempt {
         }
     }
 
-    /// Takes the old repository's objects over if the clone lacks one that is to be kept.
-    async fn carry_objects_over(
-        &self,
-        clone: &Temporary,
-        mapping: &RefMapping,
-        plan: &SyncPlan,
-        before: &LocalRefs,
-    ) -> Result<()> {
-        let kept = before.refs.iter().filter(|(name, _)| !mapping.manages(name)).map(|(_, id)| *id);
-        let ids = unique(plan.at_risk.iter().map(|risk| risk.old).chain(kept));
-        if !self.missing(clone.path(), &ids).await?.is_empty() && self.published.exists() {
-            let (from, to) = (self.published.clone(), clone.clone());
-            blocking(move || adopt_objects(&from, to.path())).await?;
-        }
-        Ok(())
-    }
-
     /// Returns what the clone has beside upstream's references: those that upstream does not decide about, kept ones among
     /// them, and kept ones for tips that are lost by it. What could not be carried over is passed over.
     async fn kept_after(
@@ -197,11 +183,5 @@ impl Attempt {
         let missing = self.missing(clone, &ids).await?;
         let keep = keep.into_iter().filter(|(_, id)| !missing.contains(id));
         Ok(keep.map(|(name, id)| RefEdit { name, old: None, new: Some(id) }).collect())
-    }
-
-    async fn missing(&self, directory: &Path, ids: &[ObjectId]) -> Result<Vec<ObjectId>> {
-        let resolved = self.parts.backend.resolve(directory, ids).await?;
-        let missing = ids.iter().zip(resolved).filter(|(_, found)| *found == Resolved::Missing);
-        Ok(missing.map(|(id, _)| *id).collect())
     }
 }

@@ -1,13 +1,16 @@
 //! One attempt at a task: what each kind does, step by step.
 
+mod carry;
 mod clone;
 mod delete;
 mod initialize;
 mod local;
+mod maintain;
 mod progress;
 mod record;
 mod sync;
 mod upstream;
+mod verify;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,7 +22,9 @@ use self::local::remove_temporaries_of;
 use self::progress::ProgressReporter;
 #[cfg(test)]
 pub(super) use self::record::ORPHAN_CHUNK;
-use super::disk::{DiskFence, FenceGuard, Storage, remove_stale_locks, replay_journal};
+use super::disk::{
+    DiskFence, FenceGuard, Storage, git_directory, remove_stale_locks, remove_unfinished_packs, replay_journal,
+};
 use super::parts::{Parts, blocking};
 use super::store_time::StoreTime;
 use crate::backend::CallContext;
@@ -36,6 +41,8 @@ use crate::transport::CallLimits;
 pub(crate) enum Done {
     /// The books of the repository.
     Books(Box<Completion>, Recording),
+    /// Nothing: what is recorded of the repository is as true as it was.
+    Upkeep,
     /// The repository is gone, and its rows with it.
     Purged,
 }
@@ -87,13 +94,18 @@ impl Attempt {
     pub(crate) async fn run(&self) -> Result<Done> {
         let work = async {
             self.take_over().await?;
-            match self.started.task.kind {
+            let done = match self.started.task.kind {
                 TaskKind::Initialize => self.initialize().await,
                 TaskKind::Migrate => self.migrate().await,
                 TaskKind::Sync => self.sync().await,
                 TaskKind::Delete => self.delete().await,
-                TaskKind::Maintain => Err(unsupported("upkeep is not there yet")),
+                TaskKind::Maintain => self.maintain().await,
+            }?;
+            if let Done::Books(books, _) = &done {
+                self.verify_after_work().await?;
+                self.request_upkeep(books).await;
             }
+            Ok(done)
         };
         tokio::select! {
             done = work => done,
@@ -112,7 +124,8 @@ impl Attempt {
             let permit = fence.hold(number)?;
             replay_journal(&permit, &storage, repository)?;
             remove_temporaries_of(&storage, task)?;
-            remove_stale_locks(&permit, &published)
+            remove_stale_locks(&permit, &published)?;
+            remove_unfinished_packs(&permit, &published)
         })
         .await;
         match taken {
@@ -138,6 +151,11 @@ impl Attempt {
     async fn permit(&self) -> Result<FenceGuard> {
         let (fence, number) = (self.fence.clone(), self.started.work.fence);
         blocking(move || fence.hold(number)).await
+    }
+
+    /// Returns where git has the repository.
+    fn git_dir(&self) -> PathBuf {
+        git_directory(&self.published)
     }
 
     /// Marks a place where the process may die, and stops if the task is to stop.

@@ -48,7 +48,10 @@ impl Attempt {
             (None, Some(source)) => self.clone_from(source).await,
             (None, None) => self.initialize().await,
             (Some(manifest), Some(source)) => self.follow(&manifest, source).await,
-            (Some(_), None) => self.record_pushed().await,
+            (Some(_), None) => {
+                self.verify_what_was_corrupt().await?;
+                self.record_pushed().await
+            }
         }
     }
 
@@ -56,6 +59,7 @@ impl Attempt {
     /// left alone, unless it is nothing.
     pub(super) async fn follow(&self, manifest: &Manifest, source: &SourceUrl) -> Result<Done> {
         if manifest.source.as_ref() == Some(source) {
+            self.verify_what_was_corrupt().await?;
             return self.update_from(source).await;
         }
         let local = self.parts.backend.read_refs(&self.published).await?;

@@ -15,6 +15,7 @@ mod sources;
 mod storages;
 mod syncs;
 mod trust;
+mod upkeep;
 // It needs a mock of the store.
 #[cfg(feature = "testing")]
 mod watch;

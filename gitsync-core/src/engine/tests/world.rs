@@ -67,7 +67,13 @@ impl World {
     }
 
     pub(super) fn engine_with(&self, steps: Arc<dyn StepHook>, options: EngineOptions) -> GitSync {
+        let options = EngineOptions { git_program: self.git_program(), ..options };
         self.builder().steps(steps).repos_dir(self.dir.path()).options(options).build().unwrap()
+    }
+
+    /// Where the git program is, if a test puts one there: to the real one the scripted repositories are none.
+    pub(super) fn git_program(&self) -> PathBuf {
+        self.dir.path().join("git-program")
     }
 
     /// The parts of another engine on the same database, without a storage.

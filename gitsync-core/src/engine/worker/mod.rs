@@ -305,6 +305,9 @@ impl JobRun {
                 metrics::purged(self.claimed_at.elapsed());
                 return Some(JobOutcome::Done);
             }
+            Ok(Done::Upkeep) => {
+                (Verdict { task: Outcome::Completed(None), job: JobOutcome::Done, next_sync_at: None }, None)
+            }
             Ok(Done::Books(books, recording)) => {
                 let next_sync_at =
                     next_sync_at(&after(&started.repository, &books, now), options.rhythm(), fastrand::f64(), now);

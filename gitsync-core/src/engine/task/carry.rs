@@ -1,0 +1,86 @@
+//! What a new clone takes over from the repository that it replaces.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::Attempt;
+use super::local::Temporary;
+use super::sync::unique;
+use crate::backend::{LocalRefs, Resolved};
+use crate::engine::disk::{adopt_objects, git_directory};
+use crate::engine::git_program::GitCall;
+use crate::engine::parts::blocking;
+use crate::error::{ErrorKind, Result};
+use crate::model::ObjectId;
+use crate::plan::{RefMapping, SyncPlan};
+
+impl Attempt {
+    /// Takes objects over from the old repository if the clone lacks one that is to be kept, and tells whether all are there
+    /// that the old repository has a name for.
+    pub(super) async fn carry_objects_over(
+        &self,
+        clone: &Temporary,
+        mapping: &RefMapping,
+        plan: &SyncPlan,
+        before: &LocalRefs,
+        upstream: &[ObjectId],
+    ) -> Result<bool> {
+        let kept = before.refs.iter().filter(|(name, _)| !mapping.manages(name)).map(|(_, id)| *id);
+        let ids = unique(plan.at_risk.iter().map(|risk| risk.old).chain(kept));
+        let lacking = self.missing(clone.path(), &ids).await?;
+        if lacking.is_empty() || !self.published.exists() {
+            return Ok(lacking.is_empty());
+        }
+        if !self.was_corrupt() || !self.carry_readable(clone.path(), &lacking, upstream).await? {
+            let (from, to) = (self.published.clone(), clone.clone());
+            blocking(move || adopt_objects(&from, to.path())).await?;
+        }
+        let lost = self.missing(clone.path(), &lacking).await?;
+        Ok(!before.refs.iter().any(|(_, id)| lost.contains(id)))
+    }
+
+    /// Copies what some ids lead to out of a repository that is broken: of each id all, or nothing if something of it is
+    /// missing or cannot be read. Returns `false` where there is no git program to do so.
+    async fn carry_readable(&self, clone: &Path, ids: &[ObjectId], upstream: &[ObjectId]) -> Result<bool> {
+        match self.parts.git.version(&self.context.limits).await {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::Unsupported => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        let mut waiting = vec![ids];
+        while let Some(ids) = waiting.pop() {
+            if self.pack(clone, ids, upstream).await? {
+                self.step("objects carried over").await?;
+            } else if ids.len() > 1 {
+                let (some, others) = ids.split_at(ids.len() / 2);
+                waiting.extend([some, others]);
+            } else {
+                tracing::warn!(id = %ids[0], "not all that this leads to can be read: it is not carried over");
+            }
+        }
+        Ok(true)
+    }
+
+    /// Puts all that some ids lead to, beyond what upstream has, into a pack of the clone; `false` if git cannot.
+    async fn pack(&self, clone: &Path, ids: &[ObjectId], upstream: &[ObjectId]) -> Result<bool> {
+        let mut wanted = String::new();
+        for id in ids {
+            let _ = writeln!(wanted, "{id}");
+        }
+        wanted.push_str("--not\n");
+        for id in upstream {
+            let _ = writeln!(wanted, "{id}");
+        }
+        let git_dir = git_directory(clone);
+        let arguments = ["pack-objects", "--revs", "--non-empty", "--delta-base-offset", "-q"];
+        let call = GitCall::new(&git_dir, &arguments).with_path(&git_dir.join("objects/pack/pack"));
+        let call = call.reading(wanted.into_bytes()).seeing_objects_of(&self.git_dir());
+        Ok(self.git(call).await?.code == 0)
+    }
+
+    pub(super) async fn missing(&self, directory: &Path, ids: &[ObjectId]) -> Result<Vec<ObjectId>> {
+        let resolved = self.parts.backend.resolve(directory, ids).await?;
+        let missing = ids.iter().zip(resolved).filter(|(_, found)| *found == Resolved::Missing);
+        Ok(missing.map(|(id, _)| *id).collect())
+    }
+}
