@@ -54,6 +54,12 @@ pub(crate) async fn run(options: &Options) -> Result<bool> {
             let answer = client.sync_repository(request).await?.into_inner();
             follow(client, &output, wait, answer.task_id, &answer.message).await
         }
+        Command::Maintain { repository: name, verify, wait } => {
+            let repository_id = repository(client, name).await?.id;
+            let request = MaintainRepositoryRequest { repository_id, verify: *verify };
+            let answer = client.maintain_repository(request).await?.into_inner();
+            follow(client, &output, wait, answer.task_id, &answer.message).await
+        }
         Command::Retry { task, wait } => {
             let task = client.retry_sync_task(RetrySyncTaskRequest { task_id: task.clone() }).await?.into_inner();
             follow(client, &output, wait, task.task_id, &format!("the {} is {}", task.kind, task.status)).await

@@ -80,6 +80,15 @@ pub(crate) enum Command {
         #[command(flatten)]
         wait: Wait,
     },
+    /// Make the packs of a repository fewer
+    Maintain {
+        repository: String,
+        /// Check before that everything is there which its references lead to
+        #[arg(long)]
+        verify: bool,
+        #[command(flatten)]
+        wait: Wait,
+    },
     /// Show how far a task is until it ends
     Watch { task: String },
     /// List organisations

@@ -99,6 +99,14 @@ const METHODS: &[(&str, Need, Call)] = &[
         call!(sync_repository, SyncRepositoryRequest { repository_id: |ids: Ids| ids.repository.0 }),
     ),
     (
+        "MaintainRepository",
+        Need::Writer,
+        call!(
+            maintain_repository,
+            MaintainRepositoryRequest { repository_id: |ids: Ids| ids.repository.0, verify: |_| true }
+        ),
+    ),
+    (
         "CreateOrganisation",
         Need::AdminEverywhere,
         call!(create_organisation, CreateOrganisationRequest { slug: |_| "new".to_owned() }),

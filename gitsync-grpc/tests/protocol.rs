@@ -54,6 +54,7 @@ const PINNED: &[(&str, &[Field])] = &[
         ],
     ),
     ("Repository", &[(1, "id", "int32"), (2, "name", "string")]),
+    ("MaintainRepositoryRequest", &[(1, "repository_id", "int32"), (2, "verify", "bool")]),
     ("CreateOrganisationRequest", &[(1, "slug", "string"), (2, "name", "string")]),
     ("GetRepositoryRequest", &[(1, "repository_id", "int32")]),
     ("UpdateRepositoryRequest", &[(1, "repository_id", "int32")]),

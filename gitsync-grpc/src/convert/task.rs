@@ -30,5 +30,6 @@ pub(crate) fn task(task: &SyncTask) -> proto::SyncTask {
         completed_at: task.completed_at.map(time),
         next_attempt_at: task.next_attempt_at.map(time),
         cancel_requested_at: task.cancel_requested_at.map(time),
+        verify: task.parameters.verify,
     }
 }

@@ -159,6 +159,7 @@ methods! {
     create_repository(CreateRepositoryRequest) -> RepositoryResponse, by known_caller;
     migrate_repository(MigrateRepositoryRequest) -> MigrationResponse, by known_caller;
     sync_repository(SyncRepositoryRequest) -> SyncResponse, by known_caller;
+    maintain_repository(MaintainRepositoryRequest) -> MaintenanceResponse, by known_caller;
     create_organisation(CreateOrganisationRequest) -> Organisation, by known_caller;
     get_organisation(GetOrganisationRequest) -> Organisation, by known_caller;
     list_organisations(ListOrganisationsRequest) -> ListOrganisationsResponse, by known_caller;

@@ -48,6 +48,27 @@ impl Service {
         })
     }
 
+    pub(super) async fn maintain_repository(
+        &self,
+        caller: &Principal,
+        request: MaintainRepositoryRequest,
+    ) -> Result<MaintenanceResponse, Status> {
+        let id = RepositoryId(request.repository_id);
+        self.scope.repository(caller, id, Role::Writer).await.map_err(status)?;
+        let task = if request.verify {
+            self.gitsync.verify_repository(id).await
+        } else {
+            self.gitsync.maintain_repository(id).await
+        };
+        let task = task.map_err(status)?;
+        Ok(MaintenanceResponse {
+            repository_id: id.0,
+            status: task.status.to_string(),
+            message: message(&task),
+            task_id: task.id.to_string(),
+        })
+    }
+
     pub(super) async fn delete_repository(
         &self,
         caller: &Principal,
