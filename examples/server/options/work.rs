@@ -56,6 +56,16 @@ pub(crate) struct Work {
     #[arg(long, env = "GITSYNC_SYNC_INTERVAL_MAX", value_name = "SECONDS", default_value = "86400")]
     sync_interval_max: u64,
 
+    /// How many packs a repository may have before the git program makes them fewer
+    #[arg(
+        long,
+        env = "GITSYNC_MAX_PACKS",
+        value_name = "N",
+        default_value = "16",
+        value_parser = value_parser!(u32).range(1..)
+    )]
+    max_packs: u32,
+
     /// How long a dead process's work is left alone before another one takes it over
     #[arg(
         long,
@@ -126,6 +136,7 @@ impl Work {
             sync_interval_min: Duration::from_secs(self.sync_interval_min),
             sync_interval_max: Duration::from_secs(self.sync_interval_max),
             drain: self.drain(),
+            max_packs: usize::try_from(self.max_packs).unwrap_or(usize::MAX),
             ..EngineOptions::default()
         }
     }
