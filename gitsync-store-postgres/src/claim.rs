@@ -82,6 +82,9 @@ const SEARCH: &str = "
         ORDER BY lane.priority, lane.run_at, lane.id LIMIT $8
     )";
 
+/// A row of [`SEARCH`]: storage, host and priority of a lane, and whether the host is known, or a lease has expired.
+type SearchRow = (Option<String>, Option<String>, Option<i64>, bool);
+
 /// Hosts are forgotten while nothing of them runs.
 const ADD_HOSTS: &str = "
     INSERT INTO source_host (name, running)
@@ -229,8 +232,7 @@ impl Search<'_> {
             .bind(i64::from(self.limits.host_concurrency))
             .bind(now)
             .bind(number(TRIED * room));
-        let rows: Vec<(Option<String>, Option<String>, Option<i64>, bool)> =
-            query.fetch_all(connection.driver()).await.map_err(classify)?;
+        let rows: Vec<SearchRow> = query.fetch_all(connection.driver()).await.map_err(classify)?;
         let mut found = Found { lanes: Vec::with_capacity(rows.len()), end: None, expired: false };
         for row in rows {
             match row {
