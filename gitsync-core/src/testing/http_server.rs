@@ -44,6 +44,8 @@ pub enum Behaviour {
     CutAfter(usize),
     /// With this many bytes of the true answer, and then nothing until the server is dropped.
     StallAfter(usize),
+    /// As [`Behaviour::Remember`] does, but a byte every 10 ms.
+    Trickle,
     /// Not at all, until the server is dropped.
     Stall,
     /// Not yet: once another behaviour is set, as that one says.
@@ -159,6 +161,12 @@ impl SmartHttpServer {
         std::mem::take(&mut self.shared.state().requests)
     }
 
+    /// Returns how many bytes the content of the longest answer has that is remembered, and forgets them all.
+    pub fn take_longest_remembered(&self) -> usize {
+        let remembered = std::mem::take(&mut self.shared.state().remembered);
+        remembered.values().map(|answer| wire::content_length(answer)).max().unwrap_or_default()
+    }
+
     /// Returns how many requests wait for another behaviour than [`Behaviour::Hold`].
     pub fn held(&self) -> usize {
         self.shared.state().held
@@ -213,7 +221,11 @@ fn serve(connection: &TcpStream, shared: &Shared) -> io::Result<()> {
         let Some(behaviour) = behaviour(endpoint, shared, connection)? else { return Ok(()) };
         match behaviour {
             Behaviour::Serve => cgi::answer(&shared.root, &head, &request.body, &mut &*connection, None)?,
-            Behaviour::Remember => remember(shared, &head, request.body, connection)?,
+            Behaviour::Remember => {
+                let answer = remembered(shared, &head, request.body)?;
+                (&*connection).write_all(&answer)?;
+            }
+            Behaviour::Trickle => return trickle(shared, connection, &remembered(shared, &head, request.body)?),
             Behaviour::Status(status, headers) => wire::write_whole(connection, status, &headers, b"")?,
             Behaviour::Body(content_type, body) => {
                 wire::write_whole(connection, 200, &[("Content-Type", content_type.to_owned())], &body)?;
@@ -256,20 +268,27 @@ fn is_there(connection: &TcpStream) -> bool {
     }
 }
 
-fn remember(shared: &Shared, head: &wire::Head, body: Vec<u8>, mut connection: &TcpStream) -> io::Result<()> {
+fn remembered(shared: &Shared, head: &wire::Head, body: Vec<u8>) -> io::Result<Arc<Vec<u8>>> {
     let question = (head.target.clone(), head.headers.get("git-protocol").cloned(), body);
-    let known = shared.state().remembered.get(&question).cloned();
-    let answer = match known {
-        Some(answer) => answer,
-        None => {
-            let mut answer = Vec::new();
-            cgi::answer(&shared.root, head, &question.2, &mut answer, None)?;
-            let answer = Arc::new(answer);
-            shared.state().remembered.insert(question, Arc::clone(&answer));
-            answer
+    if let Some(answer) = shared.state().remembered.get(&question) {
+        return Ok(Arc::clone(answer));
+    }
+    let mut answer = Vec::new();
+    cgi::answer(&shared.root, head, &question.2, &mut answer, None)?;
+    let answer = Arc::new(answer);
+    shared.state().remembered.insert(question, Arc::clone(&answer));
+    Ok(answer)
+}
+
+fn trickle(shared: &Shared, mut connection: &TcpStream, answer: &[u8]) -> io::Result<()> {
+    for byte in answer {
+        if shared.stopped.load(Ordering::SeqCst) {
+            break;
         }
-    };
-    connection.write_all(&answer)
+        connection.write_all(&[*byte])?;
+        thread::sleep(TICK);
+    }
+    Ok(())
 }
 
 fn stall(shared: &Shared) -> io::Result<()> {

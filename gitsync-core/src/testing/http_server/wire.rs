@@ -31,18 +31,29 @@ pub(super) fn read_request(
     }
     let mut body = Vec::new();
     if head.headers.get("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
-        loop {
-            let size = line_of_size(reader)?;
-            reader.take(size).read_to_end(&mut body)?;
-            self::line(reader)?;
-            if size == 0 {
-                break;
-            }
-        }
+        body = read_chunks(reader)?;
     } else if let Some(length) = head.headers.get("content-length").and_then(|length| length.parse().ok()) {
         reader.take(length).read_to_end(&mut body)?;
     }
     Ok(Some((head, body)))
+}
+
+fn read_chunks(reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    loop {
+        let size = line_of_size(reader)?;
+        reader.by_ref().take(size).read_to_end(&mut content)?;
+        line(reader)?;
+        if size == 0 {
+            return Ok(content);
+        }
+    }
+}
+
+/// Returns how long the content of a response in chunks is.
+pub(super) fn content_length(mut response: &[u8]) -> usize {
+    while line(&mut response).is_ok_and(|line| !line.is_empty()) {}
+    read_chunks(&mut response).map_or(0, |content| content.len())
 }
 
 fn line(reader: &mut impl BufRead) -> io::Result<String> {
