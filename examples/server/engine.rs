@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use gitsync_core::engine::GitSyncBuilder;
 use gitsync_core::{GitBackend, GitSync, SystemClock};
-use gitsync_gix::GixBackend;
+use gitsync_gix::{GixBackend, GixOptions};
 use gitsync_store_sqlite::SqliteStore;
 use gitsync_transport::{NetOptions, NetTransport};
 
@@ -15,21 +15,33 @@ use crate::options::{Backend, Database, Options, Role};
 /// Puts the engine together; makes the database, and the directories that it works in, if they are not there.
 pub(crate) async fn open(options: &Options) -> Result<GitSync> {
     let policy = options.policy()?;
-    let backend: Arc<dyn GitBackend> = match options.storage.git_backend {
-        Backend::Gix => Arc::new(GixBackend::default()),
-        #[cfg(feature = "git2")]
-        Backend::Git2 => Arc::new(gitsync_git2::Git2Backend::default()),
-    };
+    let backend = backend(options);
     let builder = database(options)
         .await?
         .backend(backend)
         .transport(Arc::new(NetTransport::new(policy.clone(), NetOptions::default())))
         .policy(policy)
-        .options(options.work.engine());
+        .options(options.engine());
     options.storage.check()?;
     // Only who works on the storages needs the disks; the API goes by what workers report.
     let needs_disks = options.work.has(Role::Worker) || options.work.has(Role::Janitor);
     Ok(if needs_disks { options.storage.add_to(builder) } else { builder }.build()?)
+}
+
+fn backend(options: &Options) -> Arc<dyn GitBackend> {
+    match options.storage.git_backend {
+        Backend::Gix => {
+            let mut settings = GixOptions::default();
+            settings.max_listed_refs = options.max_listed_refs();
+            Arc::new(GixBackend::new(settings))
+        }
+        #[cfg(feature = "git2")]
+        Backend::Git2 => {
+            let mut settings = gitsync_git2::Git2Options::default();
+            settings.max_listed_refs = options.max_listed_refs();
+            Arc::new(gitsync_git2::Git2Backend::new(settings))
+        }
+    }
 }
 
 /// Opens the database, which brings its schema up to date.

@@ -137,8 +137,12 @@ pub struct FetchRequest {
     pub source: SourceUrl,
     /// The advertised ids that are wanted, each once; at least one.
     pub wants: Vec<ObjectId>,
-    /// The bound on the bytes of the pack.
+    /// The most bytes of the pack.
     pub max_pack_bytes: u64,
+    /// The most objects of the pack.
+    pub max_pack_objects: u64,
+    /// How many bytes have to stay free on the disk: less before the pack comes in, or while it does, and the fetch ends.
+    pub min_free_bytes: u64,
     /// Who makes the objects durable.
     pub durability: Durability,
 }
@@ -314,7 +318,8 @@ pub trait GitBackend: fmt::Debug + Send + Sync {
     /// Objects become visible together, as durable as was asked for, after the last byte; a failed fetch leaves none behind.
     ///
     /// # Errors
-    /// Those of the [`Transport`]; `LimitExceeded` past the bound; `Corrupt` if the pack is broken or incomplete.
+    /// Those of the [`Transport`]; `LimitExceeded` past a bound, while the pack comes in; `DiskFull` if less room would be left
+    /// than asked for; `Corrupt` if the pack is broken or incomplete.
     async fn fetch(&self, dir: &Path, request: &FetchRequest, context: &CallContext) -> Result<Fetched>;
 
     /// Reads all references and `HEAD`.

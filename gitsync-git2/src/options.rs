@@ -28,8 +28,6 @@ pub struct Git2Options {
     pub max_listing_bytes: usize,
     /// How many bytes an upstream may send in a fetch before the pack. 16 MiB.
     pub max_prelude_bytes: usize,
-    /// How many objects a pack may have. 13 million.
-    pub max_pack_objects: usize,
 }
 
 impl Git2Options {
@@ -47,7 +45,6 @@ impl Default for Git2Options {
             max_listed_refs: 1_000_000,
             max_listing_bytes: 256 << 20,
             max_prelude_bytes: 16 << 20,
-            max_pack_objects: 13_000_000,
         }
     }
 }

@@ -163,6 +163,8 @@ async fn mangled_answers_never_panic() {
                         source: source.clone(),
                         wants: vec![tip],
                         max_pack_bytes: 1 << 30,
+                        max_pack_objects: 1 << 20,
+                        min_free_bytes: 0,
                         durability: Durability::Engine,
                     };
                     subject.backend.fetch(&dir, &request, &context).await.map(|_| ())
@@ -221,6 +223,8 @@ async fn what_was_cut_off_is_worth_a_retry() {
                 source: source.clone(),
                 wants: vec![tip],
                 max_pack_bytes: 1 << 30,
+                max_pack_objects: 1 << 20,
+                min_free_bytes: 0,
                 durability: Durability::Engine,
             };
             let outcome = subject.backend.fetch(&dir, &request, &context).await.map(|_| ());
@@ -265,6 +269,8 @@ async fn a_flood_before_the_pack_is_ended() {
             source: "http://upstream.example/a.git".parse().unwrap(),
             wants: vec![tip],
             max_pack_bytes: 1 << 30,
+            max_pack_objects: 1 << 20,
+            min_free_bytes: 0,
             durability: Durability::Engine,
         };
         let error = subject.backend.fetch(&dir, &request, &subject.context()).await.unwrap_err();

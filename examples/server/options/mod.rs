@@ -8,6 +8,7 @@ mod work;
 
 use anyhow::Result;
 use clap::Parser;
+use gitsync_core::engine::EngineOptions;
 use gitsync_core::source::SourcePolicy;
 
 use self::observation::Observation;
@@ -53,6 +54,17 @@ impl Options {
     /// Returns what may be fetched from where.
     pub(crate) fn policy(&self) -> Result<SourcePolicy> {
         self.sources.policy(self.storage.storages())
+    }
+
+    /// Returns the engine's options.
+    pub(crate) fn engine(&self) -> EngineOptions {
+        let options = EngineOptions { min_free_bytes: self.storage.min_free_bytes, ..self.work.engine() };
+        self.sources.bound(options)
+    }
+
+    /// Returns how many references an upstream may list.
+    pub(crate) fn max_listed_refs(&self) -> usize {
+        self.sources.max_listed_refs()
     }
 
     /// Returns the settings that were given, but are about a role that this process does not have.
@@ -112,6 +124,19 @@ mod tests {
         assert_eq!(options(&["--retry-delays", ""]).work.limits().max_attempts, 1);
         assert!(options(&["--retry-delays", ""]).work.engine().retry_delays.is_empty());
         assert!(Options::try_parse_from(["server", "--retry-delays", "5,,6"]).is_err());
+    }
+
+    #[test]
+    fn bounds_are_those_of_the_engine_unless_they_are_set() {
+        let (default, engine) = (options(&[]), EngineOptions::default());
+        let bounds = |it: &EngineOptions| (it.max_pack_bytes, it.max_pack_objects, it.min_free_bytes);
+        assert_eq!(bounds(&default.engine()), bounds(&engine));
+        assert_eq!(default.max_listed_refs(), gitsync_gix::GixOptions::default().max_listed_refs);
+        let given =
+            ["--max-pack-bytes", "1", "--max-pack-objects", "2", "--min-free-bytes", "3", "--max-listed-refs", "4"];
+        let given = options(&given);
+        assert_eq!((bounds(&given.engine()), given.max_listed_refs()), ((1, 2, 3), 4));
+        assert!(given.engine().max_response_bytes > 1, "an answer is more than its pack");
     }
 
     #[test]

@@ -5,7 +5,11 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
+use gitsync_core::engine::EngineOptions;
 use gitsync_core::source::{Scheme, SourcePolicy};
+
+/// How many bytes an answer may have beside the pack.
+const ANSWER_BYTES: u64 = 1 << 30;
 
 #[derive(Args)]
 #[command(next_help_heading = "Sources")]
@@ -40,9 +44,37 @@ pub(crate) struct Sources {
     /// Directories that repositories may be mirrored from by path; takes the scheme file
     #[arg(long, env = "GITSYNC_FILE_ROOTS", value_name = "DIR", value_delimiter = ',')]
     file_roots: Vec<PathBuf>,
+
+    /// The most references that an upstream may list
+    #[arg(long, env = "GITSYNC_MAX_LISTED_REFS", value_name = "N", default_value = "1000000")]
+    max_listed_refs: usize,
+
+    /// The most bytes that one fetch may bring: more ends it, and nothing of it is kept
+    #[arg(long, env = "GITSYNC_MAX_PACK_BYTES", value_name = "BYTES", default_value = "8589934592")]
+    max_pack_bytes: u64,
+
+    /// The most objects that one fetch may bring; a million of them take some 40 MB of memory while they are indexed
+    #[arg(long, env = "GITSYNC_MAX_PACK_OBJECTS", value_name = "N", default_value = "13000000")]
+    max_pack_objects: u64,
 }
 
 impl Sources {
+    /// Returns how many references an upstream may list.
+    pub(super) fn max_listed_refs(&self) -> usize {
+        self.max_listed_refs
+    }
+
+    /// Sets what a fetch may bring.
+    pub(super) fn bound(&self, options: EngineOptions) -> EngineOptions {
+        EngineOptions {
+            max_pack_bytes: self.max_pack_bytes,
+            max_pack_objects: self.max_pack_objects,
+            // What is said around a pack comes on top.
+            max_response_bytes: self.max_pack_bytes.saturating_add(ANSWER_BYTES),
+            ..options
+        }
+    }
+
     /// Returns the policy; nothing is fetched from what lies in a storage.
     pub(super) fn policy(&self, storages: Vec<(String, PathBuf)>) -> Result<SourcePolicy> {
         let schemes = self.allowed_schemes.iter().map(|name| {

@@ -31,6 +31,10 @@ pub(crate) struct Storage {
     #[arg(long, env = "GITSYNC_SHARED_STORAGES", value_name = "NAME", value_delimiter = ',')]
     shared_storages: Vec<String>,
 
+    /// How many bytes stay free on the disk of a storage: a fetch that would leave less is put off
+    #[arg(long, env = "GITSYNC_MIN_FREE_BYTES", value_name = "BYTES", default_value = "1073741824")]
+    pub(super) min_free_bytes: u64,
+
     /// Which library reads and writes repositories (git2 with the feature git2)
     #[arg(long, env = "GITSYNC_GIT_BACKEND", value_enum, default_value = "gix")]
     pub(crate) git_backend: Backend,

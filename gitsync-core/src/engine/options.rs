@@ -51,6 +51,11 @@ pub struct EngineOptions {
     pub max_response_bytes: u64,
     /// The most bytes of one pack. Default: 8 GiB.
     pub max_pack_bytes: u64,
+    /// The most objects of one pack. Default: 13 million, for whose index an engine needs some 512 MiB.
+    pub max_pack_objects: u64,
+    /// How many bytes stay free on the disk of a storage: a fetch that finds or would leave less fails with
+    /// [`ErrorKind::DiskFull`] and is tried again. Default: 1 GiB.
+    pub min_free_bytes: u64,
     /// How many packs a repository may have before its upkeep is requested; see
     /// [`rules::needs_upkeep`](crate::rules::needs_upkeep). Default: 16, at least 1.
     ///
@@ -131,6 +136,8 @@ impl Default for EngineOptions {
             temporary_retention: DAY,
             max_response_bytes: 8 << 30,
             max_pack_bytes: 8 << 30,
+            max_pack_objects: 13_000_000,
+            min_free_bytes: 1 << 30,
             max_packs: 16,
             git_program: PathBuf::from("git"),
         }

@@ -116,6 +116,22 @@ impl Upstream {
         self.tip(branch).expect("the branch was made")
     }
 
+    /// Makes a commit on top of a branch, with a file of this size that no compression makes smaller.
+    pub fn noise(&self, branch: &str, bytes: usize) -> ObjectId {
+        let mut noise = vec![0; bytes];
+        fastrand::Rng::with_seed(bytes as u64).fill(&mut noise);
+        let text = |bytes| String::from_utf8(bytes).expect("git prints an id").trim_end().to_owned();
+        let blob = text(self.git().feed(&["hash-object", "-w", "--stdin"], &noise));
+        let tree = text(self.git().feed(&["mktree"], format!("100644 blob {blob}\tfile\n").as_bytes()));
+        let tip = self.tip(branch);
+        let parent = tip.map(|tip| ["-p".to_owned(), tip.to_string()]).into_iter().flatten();
+        let mut arguments = vec!["commit-tree".to_owned(), tree, "-m".to_owned(), "noise".to_owned()];
+        arguments.extend(parent);
+        let id = self.git().ids(&arguments)[0];
+        self.branch(branch, id);
+        id
+    }
+
     /// Makes a commit on a branch that also has another branch as a parent.
     ///
     /// # Panics

@@ -1,8 +1,8 @@
 //! The progress that libgit2 reports, and the bounds on it.
 
+use gitsync_core::Result;
 use gitsync_core::backend::ProgressSink;
-use gitsync_core::{Error, ErrorKind, Result};
-use gitsync_repository::upstream::Call;
+use gitsync_repository::upstream::{Call, PackBounds};
 
 /// How many bytes are received between two reports.
 const REPORT_EVERY: u64 = 256 * 1024;
@@ -11,16 +11,15 @@ const REPORT_EVERY: u64 = 256 * 1024;
 pub(super) struct Meter<'a> {
     call: &'a Call,
     progress: &'a dyn ProgressSink,
-    max_bytes: u64,
-    max_objects: usize,
+    bounds: PackBounds,
     objects: u64,
     bytes: u64,
     reported: u64,
 }
 
 impl<'a> Meter<'a> {
-    pub(super) fn new(call: &'a Call, progress: &'a dyn ProgressSink, max_bytes: u64, max_objects: usize) -> Self {
-        Meter { call, progress, max_bytes, max_objects, objects: 0, bytes: 0, reported: 0 }
+    pub(super) fn new(call: &'a Call, progress: &'a dyn ProgressSink, bounds: PackBounds) -> Self {
+        Meter { call, progress, bounds, objects: 0, bytes: 0, reported: 0 }
     }
 
     /// What libgit2 is to call.
@@ -29,7 +28,7 @@ impl<'a> Meter<'a> {
         callbacks.transfer_progress(|progress| match self.count(&progress) {
             Ok(()) => true,
             Err(error) => {
-                self.call.failure.keep(error);
+                self.call.failure.keep(error.with("source", &self.call.source));
                 false
             }
         });
@@ -50,16 +49,8 @@ impl<'a> Meter<'a> {
     fn count(&mut self, progress: &git2::Progress<'_>) -> Result<()> {
         self.call.prelude.end();
         self.call.limits.check()?;
-        let exceeded = |what: &str, limit: u64| {
-            let error = Error::new(ErrorKind::LimitExceeded, format!("the upstream sends more {what} than allowed"));
-            Err(error.with("limit", limit).with("source", &self.call.source))
-        };
-        if progress.total_objects() > self.max_objects {
-            return exceeded("objects", self.max_objects as u64);
-        }
-        if progress.received_bytes() as u64 > self.max_bytes {
-            return exceeded("bytes", self.max_bytes);
-        }
+        self.bounds.check_objects(progress.total_objects() as u64)?;
+        self.bounds.check_bytes(progress.received_bytes() as u64)?;
         (self.objects, self.bytes) = (progress.total_objects() as u64, progress.received_bytes() as u64);
         if self.bytes - self.reported >= REPORT_EVERY {
             self.reported = self.bytes;

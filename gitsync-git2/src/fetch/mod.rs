@@ -8,7 +8,7 @@ use gitsync_core::backend::{FetchRequest, Fetched, ProgressSink};
 use gitsync_core::model::ObjectId;
 use gitsync_core::{Error, ErrorKind, Result};
 use gitsync_repository::descend::{descend, missing};
-use gitsync_repository::upstream::{Call, Remembered};
+use gitsync_repository::upstream::{Call, PackBounds, Remembered};
 use gitsync_repository::{Haves, Objects as _, Quarantine};
 
 use self::meter::Meter;
@@ -70,6 +70,7 @@ impl Fetch<'_> {
     /// understands fewer than git does, those with an absurd date for one. With no haves everything comes again.
     fn receive(&self, haves: &Haves, progress: &dyn ProgressSink) -> Result<Option<(Workshop, Fetched)>> {
         let (call, options) = (self.call, self.options);
+        let bounds = PackBounds::new(self.request, self.quarantine.dir())?;
         let workshop = Workshop::new(self.quarantine, self.repository, haves)?;
         let (greeting, streams) = match self.remembered.take(&call.source).filter(|_| call.source.scheme().is_http()) {
             Some(greeting) => (Greeting::parse(&greeting, options.list_limits())?, None),
@@ -81,7 +82,7 @@ impl Fetch<'_> {
         let max_bytes = max_bytes.saturating_add(options.max_prelude_bytes as u64);
         let conversation = Registered::new(Conversation::new(call, &greeting, streams, &self.wants, max_bytes));
         call.prelude.begin(options.max_prelude_bytes);
-        let mut meter = Meter::new(call, progress, self.request.max_pack_bytes, options.max_pack_objects);
+        let mut meter = Meter::new(call, progress, bounds);
         let done = workshop.download(&conversation.to_string(), &mut meter);
         drop(conversation);
         match done {

@@ -4,8 +4,7 @@ use std::io::{self, Cursor, Read, Write};
 use std::sync::{Arc, PoisonError};
 
 use git2::transport::{Service, SmartSubtransport, SmartSubtransportStream};
-use gitsync_core::{Error, ErrorKind};
-use gitsync_repository::upstream::{Guarded, exchange};
+use gitsync_repository::upstream::{Guarded, exchange, too_many_bytes};
 
 use super::greeting::Streams;
 use super::registry::Conversation;
@@ -63,8 +62,7 @@ impl<S: Read> Read for Watched<S> {
         };
         self.received += read as u64;
         if self.received > self.conversation.max_bytes {
-            let error = Error::new(ErrorKind::LimitExceeded, "the upstream sends more bytes than allowed");
-            let error = error.with("limit", self.conversation.max_bytes).with("source", &call.source);
+            let error = too_many_bytes(self.conversation.max_bytes).with("source", &call.source);
             return Err(self.keep(io::Error::other(error)));
         }
         Ok(read)

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use gitsync_core::backend::{FetchRequest, Fetched, ProgressSink};
 use gitsync_core::{Error, ErrorKind, Result};
-use gitsync_repository::upstream::{Call, Remembered};
+use gitsync_repository::upstream::{Call, PackBounds, Remembered};
 use gitsync_repository::{Haves, Quarantine};
 use gix::odb::pack::Bundle;
 use gix::odb::pack::bundle::write;
@@ -46,6 +46,7 @@ pub(crate) fn fetch(
     let wants = request.wants.iter().map(|id| repository.local_id(id)).collect::<Result<Vec<_>>>()?;
     let haves = Haves::of(repository)?;
     let quarantine = Quarantine::new(repository.git_dir())?;
+    let bounds = PackBounds::new(request, quarantine.dir())?;
     let mut session = open(call, repository, options, remembered)?;
     // Nearly all that is looked up is either there or not to come: no look at the disk for each miss.
     let odb = repository.objects().that_never_refreshes();
@@ -58,7 +59,7 @@ pub(crate) fn fetch(
     let done = gix::protocol::fetch(
         &mut negotiation,
         |pack, meter, interrupt| {
-            let pack = PackReader::new(pack, call, request.max_pack_bytes, progress, &objects);
+            let pack = PackReader::new(pack, call, bounds, progress, &objects);
             let mut pack = BufReader::with_capacity(BUFFER_BYTES, pack);
             let outcome = Bundle::write_to_directory(
                 &mut pack,

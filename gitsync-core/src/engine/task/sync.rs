@@ -258,6 +258,8 @@ impl Attempt {
             source: source.clone(),
             wants: wants.to_vec(),
             max_pack_bytes: self.parts.options.max_pack_bytes,
+            max_pack_objects: self.parts.options.max_pack_objects,
+            min_free_bytes: self.parts.options.min_free_bytes,
             durability,
         };
         let fetched = self.parts.backend.fetch(directory, &request, &self.context).await;

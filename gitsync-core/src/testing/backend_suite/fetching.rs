@@ -1,11 +1,13 @@
 //! Fetches that fail, and what they leave: nothing.
 
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::{Mirror, Subject};
-use crate::backend::ProgressSink;
+use super::{Mirror, Subject, Via};
+use crate::backend::{FetchRequest, ProgressSink};
 use crate::error::ErrorKind;
 use crate::testing::http_server::{Behaviour, Endpoint};
 
@@ -53,17 +55,88 @@ pub async fn a_fetch_past_its_deadline_leaves_nothing(subject: Subject) {
     }
 }
 
-/// More bytes than allowed.
-pub async fn a_fetch_past_its_bound_leaves_nothing(subject: Subject) {
+/// More bytes or objects than allowed. The objects are counted before they come in, so that a short answer is too long.
+pub async fn a_fetch_past_a_bound_leaves_nothing(subject: Subject) {
+    for via in Via::ALL {
+        let mut mirror = behind(&subject).await;
+        mirror.reach(via);
+        let before = mirror.object_files();
+        let request = mirror.request(&[mirror.upstream.tip("main").expect("a tip")]);
+        // 500 commits with a tree and a blob each.
+        for (what, request) in [
+            ("bytes", FetchRequest { max_pack_bytes: 10_000, ..request.clone() }),
+            ("objects", FetchRequest { max_pack_objects: 1_499, ..request.clone() }),
+        ] {
+            let fetched = subject.backend.fetch(mirror.dir(), &request, &subject.context()).await;
+            let error = fetched.expect_err("it is too much");
+            assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{what} by {via:?}: {error}");
+            assert!(error.hint_text().is_some(), "{what} by {via:?}: {error}");
+            assert_eq!(mirror.object_files(), before, "{what} by {via:?}");
+        }
+        let exact = FetchRequest { max_pack_objects: 1_500, ..request };
+        subject.backend.fetch(mirror.dir(), &exact, &subject.context()).await.expect("it is not too much");
+        mirror.sync_and_compare().await;
+    }
+}
+
+/// Less room than is to stay free, before anything came in.
+pub async fn a_fetch_onto_a_full_disk_asks_for_nothing(subject: Subject) {
     let mut mirror = behind(&subject).await;
     let before = mirror.object_files();
     let mut request = mirror.request(&[mirror.upstream.tip("main").expect("a tip")]);
-    request.max_pack_bytes = 10_000;
+    request.min_free_bytes = u64::MAX;
+    mirror.server.answer(Endpoint::Command, Behaviour::Stall);
     let fetched = subject.backend.fetch(mirror.dir(), &request, &subject.context()).await;
-    let error = fetched.expect_err("it is too much");
-    assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
+    let error = fetched.expect_err("there is never as much room");
+    assert_eq!(error.kind(), ErrorKind::DiskFull, "{error}");
+    assert!(error.is_retryable());
     assert_eq!(mirror.object_files(), before);
+    mirror.server.answer(Endpoint::Command, Behaviour::Serve);
     mirror.sync_and_compare().await;
+}
+
+/// Room that goes while a pack comes in.
+pub async fn a_fetch_that_fills_the_disk_leaves_nothing(subject: Subject) {
+    const ROOM: u64 = 64 << 20;
+    for via in Via::ALL {
+        let mut mirror = behind(&subject).await;
+        mirror.reach(via);
+        mirror.upstream.noise("main", 5 << 18);
+        let before = mirror.object_files();
+        let elsewhere =
+            tempfile::tempdir_in(mirror.dir().parent().expect("it is in a directory")).expect("a directory");
+        let filler = Arc::new(Filler { file: elsewhere.path().join("filler"), bytes: 4 * ROOM });
+        let mut context = subject.context();
+        context.progress = Arc::clone(&filler) as Arc<dyn ProgressSink>;
+        let mut request = mirror.request(&[mirror.upstream.tip("main").expect("a tip")]);
+        request.min_free_bytes = free_bytes(mirror.dir()).checked_sub(ROOM).expect("there is some room");
+        let fetched = subject.backend.fetch(mirror.dir(), &request, &context).await;
+        let error = fetched.expect_err("the room is gone");
+        assert_eq!(error.kind(), ErrorKind::DiskFull, "{via:?}: {error}");
+        assert!(filler.file.exists(), "it began to come in");
+        assert_eq!(mirror.object_files(), before, "{via:?}");
+        drop(elsewhere);
+        mirror.sync_and_compare().await;
+    }
+}
+
+/// Takes up room on a disk as soon as something was received.
+struct Filler {
+    file: PathBuf,
+    bytes: u64,
+}
+
+impl ProgressSink for Filler {
+    fn received(&self, _objects: u64, _bytes: u64) {
+        if let Ok(file) = File::create_new(&self.file) {
+            rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, self.bytes).expect("there is room");
+        }
+    }
+}
+
+fn free_bytes(dir: &Path) -> u64 {
+    let room = rustix::fs::statvfs(dir).expect("the disk tells");
+    room.f_bavail * room.f_frsize
 }
 
 /// A pack that ends early, and one that is none.

@@ -116,6 +116,8 @@ impl Mirror {
             source: self.source(),
             wants: wants.to_vec(),
             max_pack_bytes: 1 << 30,
+            max_pack_objects: 1 << 20,
+            min_free_bytes: 0,
             durability: Durability::Engine,
         }
     }

@@ -77,7 +77,8 @@ macro_rules! backend_suite {
     ($make:expr) => {
         $crate::backend_suite! { @cases $make;
             fetching: a_cancelled_fetch_leaves_nothing, a_fetch_past_its_deadline_leaves_nothing,
-                a_fetch_past_its_bound_leaves_nothing, a_cut_or_garbled_pack_leaves_nothing,
+                a_fetch_past_a_bound_leaves_nothing, a_fetch_onto_a_full_disk_asks_for_nothing,
+                a_fetch_that_fills_the_disk_leaves_nothing, a_cut_or_garbled_pack_leaves_nothing,
                 an_upstream_that_moves_meanwhile_is_worth_another_try, incremental_fetches_are_small,
                 nothing_wanted_or_no_repository_is_an_error, progress_is_reported;
             listing: an_empty_upstream_is_listed, heads_are_told_as_they_are, odd_names_arrive_as_bytes,

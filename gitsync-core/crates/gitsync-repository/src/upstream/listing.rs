@@ -61,15 +61,16 @@ impl Listing {
     pub fn count(&mut self, line: &[u8]) -> Result<()> {
         self.lines += 1;
         self.bytes += line.len();
-        let exceeded = |what: &str, limit: usize| {
+        let exceeded = |what: &str, option: &str, limit: usize| {
             Err(Error::new(ErrorKind::LimitExceeded, format!("the upstream lists more {what} than allowed"))
-                .with("limit", limit))
+                .with("limit", limit)
+                .hint(format!("raise {option} if the upstream is to be trusted with that")))
         };
         if self.lines > self.limits.refs {
-            return exceeded("references", self.limits.refs);
+            return exceeded("references", "max_listed_refs", self.limits.refs);
         }
         if self.bytes > self.limits.bytes {
-            return exceeded("bytes", self.limits.bytes);
+            return exceeded("bytes", "max_listing_bytes", self.limits.bytes);
         }
         Ok(())
     }
