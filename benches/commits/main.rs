@@ -75,6 +75,7 @@ async fn work(store: &dyn Store, round: usize) -> Result<Work> {
         source: Some("https://host.example/mirror".parse()?),
         source_type: SourceType::Custom,
         storage: "default".parse()?,
+        exclude_refs: Vec::new(),
         task: TaskId::generate(),
     };
     let (_, task) = store.create_repository(&new).await?;

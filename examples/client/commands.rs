@@ -22,7 +22,7 @@ pub(crate) async fn run(options: &Options) -> Result<bool> {
     }
     let client = &mut connection::connect(options).await?;
     match &options.command {
-        Command::Create { name, source, description, public, storage, wait } => {
+        Command::Create { name, source, description, public, storage, exclude, wait } => {
             let (organisation, name) = split(name)?;
             let request = CreateRepositoryRequest {
                 name: name.to_owned(),
@@ -31,6 +31,7 @@ pub(crate) async fn run(options: &Options) -> Result<bool> {
                 organisation_id: organisation_to_create_in(client, organisation).await?,
                 is_public: *public,
                 storage: storage.clone(),
+                exclude_refs: exclude.clone(),
                 ..CreateRepositoryRequest::default()
             };
             let answer = client.create_repository(request).await?.into_inner();

@@ -58,6 +58,9 @@ pub(crate) enum Command {
         /// The storage to put it on; the one with most room if it is not given
         #[arg(long, value_name = "NAME")]
         storage: Option<String>,
+        /// References of SOURCE to leave out, such as refs/pull/*
+        #[arg(long, value_name = "PATTERN")]
+        exclude: Vec<String>,
         #[command(flatten)]
         wait: Wait,
     },

@@ -48,6 +48,8 @@ pub struct NewRepository {
     pub source_type: SourceType,
     /// The disk to put it on.
     pub storage: StorageName,
+    /// References of upstream that are left out.
+    pub exclude_refs: Vec<RefPattern>,
     /// The id of the first task.
     pub task: TaskId,
 }

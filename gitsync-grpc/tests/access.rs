@@ -508,10 +508,11 @@ async fn the_owner_is_whom_the_token_names_and_a_deletion_is_asked_for_again_by_
     let request = CreateRepositoryRequest {
         organisation_id: ids.organisation.0,
         name: "mine".to_owned(),
+        exclude_refs: vec!["refs/pull/*".to_owned()],
         ..CreateRepositoryRequest::default()
     };
-    let created = writer.create_repository(request).await.unwrap().into_inner();
-    assert_eq!(created.repository.unwrap().owner, "writer");
+    let created = writer.create_repository(request).await.unwrap().into_inner().repository.unwrap();
+    assert_eq!((created.owner.as_str(), created.exclude_refs), ("writer", vec!["refs/pull/*".to_owned()]));
 
     let mut admin = world.client(Some("Bearer token-admin")).await;
     let request = DeleteRepositoryRequest { repository_id: ids.repository.0 };

@@ -71,6 +71,8 @@ async fn bad_requests_name_their_field(kind: StoreKind) {
         source_url: text(2049) => InvalidArgument "source_url";
         source_type: "svn".to_owned() => InvalidArgument "source_type";
         is_mirror: Some(true) => InvalidArgument "is_mirror";
+        exclude_refs: vec!["pull/*".to_owned()] => InvalidArgument "exclude_refs";
+        exclude_refs: vec!["refs/pull/*".to_owned(); 101] => InvalidArgument "exclude_refs";
         storage: Some("/".to_owned()) => InvalidArgument "storage";
         storage: Some("elsewhere".to_owned()) => InvalidArgument "storage";
     });

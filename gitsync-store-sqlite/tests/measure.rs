@@ -99,6 +99,7 @@ async fn repository(store: &SqliteStore, organisation: gitsync_core::model::Orga
         source: None,
         source_type: SourceType::Custom,
         storage: "default".parse().unwrap(),
+        exclude_refs: Vec::new(),
         task: TaskId::generate(),
     };
     store.create_repository(&new).await.unwrap().1.id

@@ -8,6 +8,7 @@ use gitsync_core::memory::{MemoryQueue, MemoryStore};
 use gitsync_core::model::{Repository, RepositoryId, SyncTask, TaskId};
 use gitsync_core::queue::QueueLimits;
 use gitsync_core::source::{Scheme, SourcePolicy};
+use gitsync_core::state::TaskStatus;
 use gitsync_core::testing::{Git, ManualClock, Upstream};
 use gitsync_core::{GitBackend, GitSync};
 use gitsync_git2::{Git2Backend, Git2Options};
@@ -47,6 +48,10 @@ pub(crate) struct World {
 }
 
 impl World {
+    pub(crate) fn new(engine: Engine) -> Self {
+        World::bounded(engine, EngineOptions::default(), 1_000)
+    }
+
     pub(crate) fn bounded(engine: Engine, options: EngineOptions, max_listed_refs: usize) -> Self {
         let (clock, dir, upstream) = (ManualClock::default(), tempfile::tempdir().unwrap(), Upstream::new());
         let policy = SourcePolicy::builder().schemes([Scheme::File]).file_root(upstream.root()).build().unwrap();
@@ -76,6 +81,14 @@ impl World {
     pub(crate) async fn work(&self, task: TaskId, id: RepositoryId) -> (Repository, SyncTask) {
         self.gitsync.worker().run_until_idle().await.unwrap();
         (self.gitsync.repository(id).await.unwrap(), self.gitsync.task(task).await.unwrap())
+    }
+
+    /// Syncs, which goes well, and returns the repository.
+    pub(crate) async fn sync(&self, id: RepositoryId) -> Repository {
+        let task = self.gitsync.sync(id).await.unwrap();
+        let (repository, task) = self.work(task.id, id).await;
+        assert_eq!((task.status, task.error), (TaskStatus::Completed, None));
+        repository
     }
 
     pub(crate) fn dir(&self) -> PathBuf {

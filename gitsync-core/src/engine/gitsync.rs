@@ -16,6 +16,7 @@ use crate::model::{
     Branch, Commit, Layout, Organisation, OrganisationId, Page, PageRequest, RefUpdate, Repository, RepositoryId,
     RepositoryName, Slug, SourceType, StorageName, SyncTask, TaskId, TaskKind, TaskParameters,
 };
+use crate::plan::RefPattern;
 use crate::queue::QueueStats;
 use crate::rules::{Archived, Request, Requested, job, place};
 use crate::source::SourceUrl;
@@ -43,6 +44,8 @@ pub struct CreateRepository {
     pub is_mirror: Option<bool>,
     /// The storage to put it on; `None` for the one with most room, see [`rules::place`](crate::rules::place).
     pub storage: Option<StorageName>,
+    /// References of upstream that are left out.
+    pub exclude_refs: Vec<RefPattern>,
 }
 
 /// An engine, ready to use: a cheap handle that can be cloned and shared.
@@ -108,8 +111,8 @@ impl GitSync {
     /// Creates a repository and requests its first task: a migrate if it has a source, else an initialize.
     ///
     /// # Errors
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a bad name, a text that is too long, a contradictory wish or a
-    /// storage that nobody knows, [`SourceRefused`](crate::ErrorKind::SourceRefused) for a source that the policy forbids,
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a bad name, a text that is too long, too many patterns, a
+    /// contradictory wish or a storage that nobody knows, [`SourceRefused`](crate::ErrorKind::SourceRefused) for a source that the policy forbids,
     /// [`NotFound`](crate::ErrorKind::NotFound) without the organisation, [`AlreadyExists`](crate::ErrorKind::AlreadyExists)
     /// if the name is taken, [`Unavailable`](crate::ErrorKind::Unavailable) without any storage.
     pub async fn create_repository(
@@ -130,6 +133,7 @@ impl GitSync {
             source_type: SourceType::from_request(&wish.source_type, wish.source.as_ref())?,
             source: wish.source,
             storage,
+            exclude_refs: wish.exclude_refs,
             task: TaskId::generate(),
         };
         let this = self.clone();

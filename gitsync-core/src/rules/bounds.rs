@@ -38,7 +38,8 @@ pub fn check_organisation_name(name: &str) -> Result<()> {
 /// Checks what a user writes of a new repository.
 pub(super) fn check_new(new: &NewRepository) -> Result<()> {
     check_bytes("description", &new.description, MAX_DESCRIPTION_BYTES)?;
-    check_bytes("owner", &new.owner, MAX_OWNER_BYTES)
+    check_bytes("owner", &new.owner, MAX_OWNER_BYTES)?;
+    check_patterns(&new.exclude_refs)
 }
 
 /// Checks what a user changes of a repository.

@@ -11,7 +11,7 @@ use crate::store::NewRepository;
 /// Decides the rows of a new repository: itself and its first task.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidInput`] for a mirror without a source, or a text that is too long.
+/// [`ErrorKind::InvalidInput`] for a mirror without a source, a text that is too long, or too many patterns.
 pub fn create(new: &NewRepository, id: RepositoryId, now: Timestamp) -> Result<(Repository, SyncTask)> {
     check_new(new)?;
     if new.layout == Layout::Mirror && new.source.is_none() {
@@ -37,7 +37,7 @@ fn repository(new: &NewRepository, id: RepositoryId, now: Timestamp) -> Reposito
         source: new.source.clone(),
         source_type: new.source_type,
         storage: new.storage.clone(),
-        exclude_refs: Vec::new(),
+        exclude_refs: new.exclude_refs.clone(),
         sync_interval: None,
         status: RepositoryStatus::Pending,
         error: None,
@@ -78,6 +78,7 @@ mod tests {
             source: source.map(|source| source.parse().unwrap()),
             source_type: SourceType::Custom,
             storage: "default".parse().unwrap(),
+            exclude_refs: Vec::new(),
             task: TaskId::generate(),
         }
     }

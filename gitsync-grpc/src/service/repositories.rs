@@ -40,6 +40,7 @@ impl Service {
             is_bare: request.is_bare,
             is_mirror: request.is_mirror,
             storage,
+            exclude_refs: patterns(&request.exclude_refs).map_err(at("exclude_refs"))?,
         };
         let created = self.gitsync.create_repository(organisation.id, wish).await;
         let (repository, task) = created.map_err(|error| status(without_storages(caller, error)))?;
@@ -200,14 +201,18 @@ fn patch(wish: Repository, mask: &[String]) -> Result<RepositoryPatch, Status> {
             "description" => patch.description = Some(wish.description.clone()),
             "is_public" => patch.is_public = Some(wish.is_public),
             "exclude_refs" => {
-                let patterns = wish.exclude_refs.iter().map(|pattern| RefPattern::new(pattern.as_str()));
-                patch.exclude_refs = Some(patterns.collect::<Result<_, _>>().map_err(at("repository.exclude_refs"))?);
+                patch.exclude_refs = Some(patterns(&wish.exclude_refs).map_err(at("repository.exclude_refs"))?);
             }
             "sync_interval" => patch.sync_interval = Some(wish.sync_interval.map(interval).transpose()?),
             _ => return Err(refused("update_mask", "it names a field that cannot be changed")),
         }
     }
     Ok(patch)
+}
+
+/// Reads patterns of references.
+fn patterns(texts: &[String]) -> gitsync_core::Result<Vec<RefPattern>> {
+    texts.iter().map(|text| RefPattern::new(text.as_str())).collect()
 }
 
 fn interval(interval: prost_types::Duration) -> Result<Duration, Status> {

@@ -42,6 +42,7 @@ pub(crate) async fn mirror(store: &PostgresStore) -> NewRepository {
         source: Some("https://host.example/mirror".parse().expect("a source")),
         source_type: SourceType::Custom,
         storage: "default".parse().expect("a name"),
+        exclude_refs: Vec::new(),
         task: TaskId::generate(),
     }
 }

@@ -113,6 +113,7 @@ impl Pair {
             source,
             source_type: SourceType::Custom,
             storage: STORAGES[usize::from(wish.storage)].parse().expect("a storage name"),
+            exclude_refs: Vec::new(),
             task: TaskId::generate(),
         };
         let created =

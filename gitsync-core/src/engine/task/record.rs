@@ -48,7 +48,8 @@ impl Books {
     ) -> Self {
         let head = head_after(advertised, head_before);
         let at_head = match &head {
-            Head::Branch(name) => advertised.refs.iter().find(|r| r.name == *name).map(|r| r.id),
+            // A branch that is left out is not there: to the mirror it is unborn.
+            Head::Branch(name) => advertised.refs.iter().find(|r| r.name == *name && mapping.takes(name)).map(|r| r.id),
             Head::Detached(id) => Some(*id),
         };
         let taken = advertised.refs.iter().filter(|r| mapping.takes(&r.name));

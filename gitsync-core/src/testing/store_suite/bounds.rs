@@ -63,6 +63,13 @@ pub async fn what_users_write_is_bounded(h: StoreHarness) {
     assert_eq!(h.repository(repository.id).await.description, new.description);
 
     let pattern = RefPattern::new(format!("refs/{}*", "p".repeat(1_018))).expect("a pattern");
+    let leaving_out = async |name: &str, count: usize| {
+        let new = NewRepository { exclude_refs: vec![pattern.clone(); count], ..h.new_mirror(name).await };
+        h.store.create_repository(&new).await
+    };
+    assert_eq!(refusal(leaving_out("many", MAX_EXCLUDE_REFS + 1).await), ErrorKind::InvalidInput);
+    let (many, _) = leaving_out("many", MAX_EXCLUDE_REFS).await.expect("there are few enough");
+    assert_eq!((many.exclude_refs.len(), h.repository(many.id).await), (MAX_EXCLUDE_REFS, many));
     let patch = |count: usize| RepositoryPatch {
         exclude_refs: Some(vec![pattern.clone(); count]),
         sync_interval: Some(Some(MAX_SYNC_INTERVAL)),

@@ -71,6 +71,7 @@ impl StoreHarness {
             source: Some(format!("https://host.example/{name}").parse().expect("a source")),
             source_type: SourceType::Custom,
             storage: "default".parse().expect("a storage name"),
+            exclude_refs: Vec::new(),
             task: TaskId::generate(),
         }
     }
