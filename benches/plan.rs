@@ -24,7 +24,7 @@ fn decisions(criterion: &mut Criterion) {
     let refs = refs();
     let head = Head::Branch(refs[0].0.clone());
     let baseline: Baseline = refs.iter().cloned().collect();
-    let local = LocalRefs { refs: refs.clone(), head: head.clone(), format: ObjectFormat::Sha1 };
+    let local = LocalRefs { refs: refs.clone(), head: head.clone(), format: ObjectFormat::Sha1, shallow: Vec::new() };
     let mut advertised = Advertisement {
         refs: refs.iter().map(|(name, id)| AdvertisedRef { name: name.clone(), id: *id, peeled: None }).collect(),
         head: Some(head.clone()),

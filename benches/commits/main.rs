@@ -76,6 +76,7 @@ async fn work(store: &dyn Store, round: usize) -> Result<Work> {
         source_type: SourceType::Custom,
         storage: "default".parse()?,
         exclude_refs: Vec::new(),
+        depth: None,
         task: TaskId::generate(),
     };
     let (_, task) = store.create_repository(&new).await?;

@@ -22,7 +22,7 @@ pub(crate) async fn run(options: &Options) -> Result<bool> {
     }
     let client = &mut connection::connect(options).await?;
     match &options.command {
-        Command::Create { name, source, description, public, storage, exclude, wait } => {
+        Command::Create { name, source, description, public, storage, exclude, depth, wait } => {
             let (organisation, name) = split(name)?;
             let request = CreateRepositoryRequest {
                 name: name.to_owned(),
@@ -32,6 +32,7 @@ pub(crate) async fn run(options: &Options) -> Result<bool> {
                 is_public: *public,
                 storage: storage.clone(),
                 exclude_refs: exclude.clone(),
+                depth: *depth,
                 ..CreateRepositoryRequest::default()
             };
             let answer = client.create_repository(request).await?.into_inner();

@@ -61,6 +61,9 @@ pub(crate) enum Command {
         /// References of SOURCE to leave out, such as refs/pull/*
         #[arg(long, value_name = "PATTERN")]
         exclude: Vec<String>,
+        /// How many generations of commits to fetch; all if it is not given
+        #[arg(long, value_name = "N")]
+        depth: Option<i32>,
         #[command(flatten)]
         wait: Wait,
     },

@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use gitsync_core::engine::{CreateRepository, NoSteps, StepHook};
 use gitsync_core::memory::{MemoryQueue, MemoryStore};
-use gitsync_core::model::{ObjectId, RepositoryId, TaskId};
+use gitsync_core::model::{Depth, ObjectId, RepositoryId, TaskId};
 use gitsync_core::queue::{JobQueue, QueueLimits};
 use gitsync_core::source::{Scheme, SourcePolicy, SourceUrl};
 use gitsync_core::state::TaskStatus;
 use gitsync_core::store::Store;
-use gitsync_core::testing::{DieAt, Git, ManualClock, RandomUpstream, check_mirror};
+use gitsync_core::testing::{DieAt, Git, ManualClock, RandomUpstream, check_depth, check_mirror};
 use gitsync_core::{GitBackend, GitSync};
 use gitsync_git2::Git2Backend;
 use gitsync_gix::GixBackend;
@@ -88,10 +88,11 @@ impl Bench {
         self.dir.path().join("org/mirror")
     }
 
-    async fn create(&self, source: SourceUrl) -> RepositoryId {
+    async fn create(&self, source: SourceUrl, depth: Option<Depth>) -> RepositoryId {
         let gitsync = self.engine(Arc::new(NoSteps));
         let organisation = gitsync.create_organisation(&"org".parse().unwrap(), "Org").await.unwrap();
-        let wish = CreateRepository { name: "mirror".into(), source: Some(source), ..CreateRepository::default() };
+        let source = Some(source);
+        let wish = CreateRepository { name: "mirror".into(), source, depth, ..CreateRepository::default() };
         gitsync.create_repository(organisation.id, wish).await.unwrap().0.id
     }
 
@@ -127,7 +128,7 @@ async fn whatever_happens_upstream_the_books_on_sqlite_are_what_git_says() {
         println!("seed {seed}");
         let mut upstream = RandomUpstream::new(seed);
         let bench = Bench::on_sqlite(&upstream).await;
-        run(&mut upstream, &bench).await;
+        run(&mut upstream, &bench, None).await;
     }
 }
 
@@ -138,14 +139,26 @@ async fn whatever_happens_upstream_the_books_in_memory_are_what_git_says() {
         println!("seed {seed}");
         let mut upstream = RandomUpstream::new(seed);
         let bench = Bench::in_memory(&upstream);
-        run(&mut upstream, &bench).await;
+        run(&mut upstream, &bench, None).await;
     }
 }
 
-async fn run(upstream: &mut RandomUpstream, bench: &Bench) {
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_happens_upstream_a_shallow_mirror_is_what_git_clones() {
+    // Fewer, since each round takes a clone by git.
+    for seed in seeds().step_by(2).map(|seed| seed + 2_000_000) {
+        println!("seed {seed}");
+        let mut upstream = RandomUpstream::new(seed);
+        let bench = Bench::in_memory(&upstream);
+        let depth = Depth::new(upstream.rng().i64(1..5)).unwrap();
+        run(&mut upstream, &bench, Some(depth)).await;
+    }
+}
+
+async fn run(upstream: &mut RandomUpstream, bench: &Bench, depth: Option<Depth>) {
     let changes = upstream.rng().usize(0..20);
     upstream.change(changes);
-    let id = bench.create(upstream.upstream().file_source()).await;
+    let id = bench.create(upstream.upstream().file_source(), depth).await;
     let gitsync = bench.engine(Arc::new(NoSteps));
     let mut tips = BTreeSet::new();
     for round in 0..6 {
@@ -157,7 +170,11 @@ async fn run(upstream: &mut RandomUpstream, bench: &Bench) {
             assert_eq!(ended.status, TaskStatus::Completed, "round {round}: {:?}", ended.error);
         }
         check_mirror(&gitsync, id, &bench.mirror(), upstream.upstream().dir()).await;
-        check_tips(bench, &mut tips);
+        match depth {
+            // What is fast-forwarded goes beyond the boundary in the end.
+            Some(_) => check_depth(&bench.mirror(), upstream.upstream().dir(), depth),
+            None => check_tips(bench, &mut tips),
+        }
         let changes = upstream.rng().usize(0..12);
         upstream.change(changes);
     }

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use futures_core::Stream;
 
 use crate::error::Result;
-use crate::model::{Commit, ObjectFormat, ObjectId, RefName};
+use crate::model::{Commit, Depth, ObjectFormat, ObjectId, RefName};
 use crate::source::SourceUrl;
 use crate::transport::{CallLimits, Transport};
 
@@ -74,6 +74,8 @@ pub struct LocalRefs {
     pub head: Head,
     /// The repository's hash function.
     pub format: ObjectFormat,
+    /// The shallow boundary: commits that count as having no parents, because a limited depth was fetched. Sorted.
+    pub shallow: Vec<ObjectId>,
 }
 
 /// What an id leads to in a local repository.
@@ -105,6 +107,8 @@ pub struct RefTransaction {
     pub edits: Vec<RefEdit>,
     /// Where `HEAD` points afterwards, if that changes.
     pub head: Option<Head>,
+    /// The shallow boundary afterwards, if that changes. It changes before the references do.
+    pub shallow: Option<Vec<ObjectId>>,
 }
 
 /// Who makes the changes of a call survive a loss of power.
@@ -143,6 +147,11 @@ pub struct FetchRequest {
     pub max_pack_objects: u64,
     /// How many bytes have to stay free on the disk: less before the pack comes in, or while it does, and the fetch ends.
     pub min_free_bytes: u64,
+    /// How many generations of commits each want brings; `None` for all.
+    ///
+    /// With a depth, and where the repository has a boundary, the wants have to be all tips, also those that are there: the
+    /// boundary is counted from all of them.
+    pub depth: Option<Depth>,
     /// Who makes the objects durable.
     pub durability: Durability,
 }
@@ -154,8 +163,13 @@ pub struct Fetched {
     pub objects: u64,
     /// Bytes received as pack.
     pub bytes: u64,
-    /// The packs that were added: a hint for [`GitBackend::walk_commits`], meaningful to the same engine only.
+    /// The packs that were added: a hint for [`GitBackend::walk_commits`], meaningful to the same engine only. None where the
+    /// shallow boundary changes.
     pub packs: Vec<String>,
+    /// The shallow boundary that belongs to the wants, if it is not the one on disk: to be written by
+    /// [`GitBackend::update_refs`] before anything else is asked of what was fetched. It serves the references that are
+    /// there, too.
+    pub shallow: Option<Vec<ObjectId>>,
 }
 
 /// Which commits to walk: all that the tips reach, less all that the hidden ones reach.
@@ -316,10 +330,11 @@ pub trait GitBackend: fmt::Debug + Send + Sync {
     /// Fetches objects so that everything the wants reach is in `dir`. No reference changes.
     ///
     /// Objects become visible together, as durable as was asked for, after the last byte; a failed fetch leaves none behind.
+    /// The shallow boundary on disk is left alone: see [`Fetched::shallow`].
     ///
     /// # Errors
     /// Those of the [`Transport`]; `LimitExceeded` past a bound, while the pack comes in; `DiskFull` if less room would be left
-    /// than asked for; `Corrupt` if the pack is broken or incomplete.
+    /// than asked for; `Corrupt` if the pack is broken or incomplete; `Unsupported` if the engine or the upstream knows no depth.
     async fn fetch(&self, dir: &Path, request: &FetchRequest, context: &CallContext) -> Result<Fetched>;
 
     /// Reads all references and `HEAD`.
@@ -338,11 +353,13 @@ pub trait GitBackend: fmt::Debug + Send + Sync {
     /// Tells for each id, in order, what it leads to.
     async fn resolve(&self, dir: &Path, ids: &[ObjectId]) -> Result<Vec<Resolved>>;
 
-    /// Tells for each pair `(old, new)` of commits, in order, whether `old` is `new` or one of its ancestors.
+    /// Tells for each pair `(old, new)` of commits, in order, whether `old` is `new` or one of its ancestors. In a shallow
+    /// repository it is so as far as the commits tell that are there, also those beyond the boundary.
     async fn is_ancestor(&self, dir: &Path, pairs: &[(ObjectId, ObjectId)], context: &CallContext)
     -> Result<Vec<bool>>;
 
-    /// Walks commits, each exactly once, in no particular order, in batches bounded by count and bytes.
+    /// Walks commits, each exactly once, in no particular order, in batches bounded by count and bytes. Nothing beyond the
+    /// shallow boundary is reached.
     ///
     /// Broken commits (missing fields, wrong encodings, absurd dates) are decoded as well as possible, never refused.
     ///

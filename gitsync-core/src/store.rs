@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    Branch, Commit, KnownStorages, Layout, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress,
+    Branch, Commit, Depth, KnownStorages, Layout, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress,
     RecordedRef, RefName, RefUpdate, Repository, RepositoryId, RepositoryName, Slug, SourceType, StorageName,
     StorageReport, SyncTask, TaskId, TaskKind,
 };
@@ -50,6 +50,8 @@ pub struct NewRepository {
     pub storage: StorageName,
     /// References of upstream that are left out.
     pub exclude_refs: Vec<RefPattern>,
+    /// How much of upstream's history is fetched; `None` for all of it.
+    pub depth: Option<Depth>,
     /// The id of the first task.
     pub task: TaskId,
 }
@@ -67,6 +69,8 @@ pub struct RepositoryPatch {
     pub sync_interval: Option<Option<Duration>>,
     /// The references that are left out.
     pub exclude_refs: Option<Vec<RefPattern>>,
+    /// How much of upstream's history is fetched; `Some(None)` for all of it.
+    pub depth: Option<Option<Depth>>,
 }
 
 /// Which repositories to list. Deleted ones never are.

@@ -38,6 +38,7 @@ impl Engine for Git2 {
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::default();
         capabilities.unborn_head = true;
+        capabilities.shallow = true;
         capabilities
     }
 

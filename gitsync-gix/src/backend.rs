@@ -39,6 +39,7 @@ impl Engine for Gix {
         let mut capabilities = Capabilities::default();
         capabilities.sha256 = true;
         capabilities.unborn_head = true;
+        capabilities.shallow = true;
         capabilities
     }
 

@@ -66,9 +66,12 @@ fn nothing_is_lost_beside_pack_refs_and_update_ref() {
         let new = if round % 7 == 6 { None } else { Some(ids[round % 2]) };
         let edits =
             names.iter().map(|name| RefEdit { name: RefName::new(*name).unwrap(), old: current, new }).collect();
-        let applied =
-            apply(&gitsync_gix::open(&dir).unwrap(), &RefTransaction { edits, head: None }, Durability::Engine)
-                .unwrap();
+        let applied = apply(
+            &gitsync_gix::open(&dir).unwrap(),
+            &RefTransaction { edits, ..RefTransaction::default() },
+            Durability::Engine,
+        )
+        .unwrap();
         assert!(applied.raced.is_empty());
         current = new;
         for name in names {

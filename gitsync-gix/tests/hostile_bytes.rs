@@ -165,6 +165,7 @@ async fn mangled_answers_never_panic() {
                         max_pack_bytes: 1 << 30,
                         max_pack_objects: 1 << 20,
                         min_free_bytes: 0,
+                        depth: None,
                         durability: Durability::Engine,
                     };
                     subject.backend.fetch(&dir, &request, &context).await.map(|_| ())
@@ -225,6 +226,7 @@ async fn what_was_cut_off_is_worth_a_retry() {
                 max_pack_bytes: 1 << 30,
                 max_pack_objects: 1 << 20,
                 min_free_bytes: 0,
+                depth: None,
                 durability: Durability::Engine,
             };
             let outcome = subject.backend.fetch(&dir, &request, &context).await.map(|_| ());
@@ -271,6 +273,7 @@ async fn a_flood_before_the_pack_is_ended() {
             max_pack_bytes: 1 << 30,
             max_pack_objects: 1 << 20,
             min_free_bytes: 0,
+            depth: None,
             durability: Durability::Engine,
         };
         let error = subject.backend.fetch(&dir, &request, &subject.context()).await.unwrap_err();

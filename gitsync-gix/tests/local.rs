@@ -86,7 +86,7 @@ fn edit(of: &str, old: Option<ObjectId>, new: Option<ObjectId>) -> RefEdit {
 }
 
 fn change(dir: &Path, edits: Vec<RefEdit>) -> Result<()> {
-    apply(&open(dir), &RefTransaction { edits, head: None }, Durability::Engine)
+    apply(&open(dir), &RefTransaction { edits, ..RefTransaction::default() }, Durability::Engine)
         .map(|applied| assert!(applied.raced.is_empty()))
 }
 
@@ -159,7 +159,7 @@ fn references_are_written_as_one_and_read_as_git_reads_them() {
         ];
         apply(
             &open(dir),
-            &RefTransaction { edits, head: Some(Head::Branch(name("refs/heads/loose"))) },
+            &RefTransaction { edits, head: Some(Head::Branch(name("refs/heads/loose"))), shallow: None },
             Durability::Engine,
         )
         .expect("applied");
@@ -168,7 +168,7 @@ fn references_are_written_as_one_and_read_as_git_reads_them() {
         assert!(!dir.join("refs/heads/loose").exists(), "the emptied directory is gone");
         git(dir, &["pack-refs", "--all"]);
         assert_eq!(listed(dir), listed_by_git(dir));
-        let detach = RefTransaction { edits: Vec::new(), head: Some(Head::Detached(a)) };
+        let detach = RefTransaction { edits: Vec::new(), head: Some(Head::Detached(a)), shallow: None };
         apply(&open(dir), &detach, Durability::Engine).expect("applied");
         assert_eq!(git(dir, &["rev-parse", "HEAD"]), a.to_string());
         git(dir, &["symbolic-ref", "--delete", "refs/remotes/o/dangling"]);
@@ -205,7 +205,11 @@ fn a_change_that_cannot_be_made_changes_nothing() {
         assert_eq!(change(dir, edits).expect_err("refused").kind(), kind, "{wrong:?}");
         assert_eq!(listed(dir), before, "{wrong:?}");
     }
-    let head = RefTransaction { edits: vec![edit("refs/heads/n", None, Some(a))], head: Some(Head::Detached(absent)) };
+    let head = RefTransaction {
+        edits: vec![edit("refs/heads/n", None, Some(a))],
+        head: Some(Head::Detached(absent)),
+        shallow: None,
+    };
     assert_eq!(apply(&open(dir), &head, Durability::Engine).expect_err("refused").kind(), ErrorKind::Corrupt);
     assert_eq!(listed(dir), before);
     assert!(!dir.join("packed-refs.lock").exists() && !dir.join("refs/heads/l/x.lock").exists());

@@ -72,6 +72,9 @@ async fn bad_requests_name_their_field(kind: StoreKind) {
         source_type: "svn".to_owned() => InvalidArgument "source_type";
         is_mirror: Some(true) => InvalidArgument "is_mirror";
         exclude_refs: vec!["pull/*".to_owned()] => InvalidArgument "exclude_refs";
+        depth: Some(0) => InvalidArgument "depth";
+        depth: Some(-1) => InvalidArgument "depth";
+        depth: Some(1_000_001) => InvalidArgument "depth";
         exclude_refs: vec!["refs/pull/*".to_owned(); 101] => InvalidArgument "exclude_refs";
         storage: Some("/".to_owned()) => InvalidArgument "storage";
         storage: Some("elsewhere".to_owned()) => InvalidArgument "storage";
@@ -103,6 +106,13 @@ async fn bad_requests_name_their_field(kind: StoreKind) {
     });
     refused!(client, update_repository, update("exclude_refs", &|values| values.exclude_refs = vec!["x".to_owned()]), {
         version: None => InvalidArgument "repository.exclude_refs";
+    });
+    refused!(client, update_repository, update("depth", &|values| values.depth = Some(0)), {
+        version: None => InvalidArgument "repository.depth";
+    });
+    // The engine of these tests fetches whole histories only.
+    refused!(client, update_repository, update("depth", &|values| values.depth = Some(1)), {
+        version: None => Unimplemented "repository.depth";
     });
     let many = |values: &mut Repository| values.exclude_refs = vec!["refs/pull/*".to_owned(); 101];
     refused!(client, update_repository, update("exclude_refs", &many), {

@@ -100,6 +100,7 @@ async fn repository(store: &SqliteStore, organisation: gitsync_core::model::Orga
         source_type: SourceType::Custom,
         storage: "default".parse().unwrap(),
         exclude_refs: Vec::new(),
+        depth: None,
         task: TaskId::generate(),
     };
     store.create_repository(&new).await.unwrap().1.id

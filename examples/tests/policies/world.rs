@@ -44,6 +44,8 @@ impl Engine {
 pub(crate) struct World {
     dir: tempfile::TempDir,
     pub(crate) upstream: Upstream,
+    /// An upstream that nothing is cloned from yet.
+    pub(crate) other: Upstream,
     pub(crate) gitsync: GitSync,
 }
 
@@ -53,8 +55,10 @@ impl World {
     }
 
     pub(crate) fn bounded(engine: Engine, options: EngineOptions, max_listed_refs: usize) -> Self {
-        let (clock, dir, upstream) = (ManualClock::default(), tempfile::tempdir().unwrap(), Upstream::new());
-        let policy = SourcePolicy::builder().schemes([Scheme::File]).file_root(upstream.root()).build().unwrap();
+        let (clock, dir) = (ManualClock::default(), tempfile::tempdir().unwrap());
+        let (upstream, other) = (Upstream::new(), Upstream::new());
+        let policy = SourcePolicy::builder().schemes([Scheme::File]);
+        let policy = policy.file_root(upstream.root()).file_root(other.root()).build().unwrap();
         let gitsync = GitSync::builder()
             .store(Arc::new(MemoryStore::new(Arc::new(clock.clone()))))
             .queue(Arc::new(MemoryQueue::new(Arc::new(clock.clone()), QueueLimits::default())))
@@ -66,7 +70,7 @@ impl World {
             .repos_dir(dir.path())
             .build()
             .unwrap();
-        World { dir, upstream, gitsync }
+        World { dir, upstream, other, gitsync }
     }
 
     /// Creates a mirror of the upstream and works on it; what else is wished for is taken over.

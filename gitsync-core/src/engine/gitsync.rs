@@ -9,12 +9,13 @@ use super::builder::GitSyncBuilder;
 use super::janitor::Janitor;
 use super::parts::Parts;
 use super::scheduler::Scheduler;
+use super::task::check_depth;
 use super::watch::Watches;
 use super::worker::Worker;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    Branch, Commit, Layout, Organisation, OrganisationId, Page, PageRequest, RefUpdate, Repository, RepositoryId,
-    RepositoryName, Slug, SourceType, StorageName, SyncTask, TaskId, TaskKind, TaskParameters,
+    Branch, Commit, Depth, Layout, Organisation, OrganisationId, Page, PageRequest, RefUpdate, Repository,
+    RepositoryId, RepositoryName, Slug, SourceType, StorageName, SyncTask, TaskId, TaskKind, TaskParameters,
 };
 use crate::plan::RefPattern;
 use crate::queue::QueueStats;
@@ -46,6 +47,8 @@ pub struct CreateRepository {
     pub storage: Option<StorageName>,
     /// References of upstream that are left out.
     pub exclude_refs: Vec<RefPattern>,
+    /// How much of upstream's history is fetched; `None` for all of it.
+    pub depth: Option<Depth>,
 }
 
 /// An engine, ready to use: a cheap handle that can be cloned and shared.
@@ -112,9 +115,11 @@ impl GitSync {
     ///
     /// # Errors
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a bad name, a text that is too long, too many patterns, a
-    /// contradictory wish or a storage that nobody knows, [`SourceRefused`](crate::ErrorKind::SourceRefused) for a source that the policy forbids,
+    /// contradictory wish or a storage that nobody knows,
+    /// [`SourceRefused`](crate::ErrorKind::SourceRefused) for a source that the policy forbids,
     /// [`NotFound`](crate::ErrorKind::NotFound) without the organisation, [`AlreadyExists`](crate::ErrorKind::AlreadyExists)
-    /// if the name is taken, [`Unavailable`](crate::ErrorKind::Unavailable) without any storage.
+    /// if the name is taken, [`Unavailable`](crate::ErrorKind::Unavailable) without any storage,
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) for a depth that the git engine cannot fetch.
     pub async fn create_repository(
         &self,
         organisation: OrganisationId,
@@ -122,6 +127,7 @@ impl GitSync {
     ) -> Result<(Repository, SyncTask)> {
         let name = RepositoryName::new(wish.name).map_err(|error| error.in_field("name"))?;
         self.check_source(wish.source.as_ref())?;
+        check_depth(wish.depth, &*self.parts.backend)?;
         let storage = self.place(wish.storage.as_ref()).await?;
         let new = NewRepository {
             organisation,
@@ -134,6 +140,7 @@ impl GitSync {
             source: wish.source,
             storage,
             exclude_refs: wish.exclude_refs,
+            depth: wish.depth,
             task: TaskId::generate(),
         };
         let this = self.clone();
@@ -160,10 +167,13 @@ impl GitSync {
         self.parts.store.list_repositories(filter, page).await
     }
 
-    /// Changes what a user may change of a repository that is still at `version`.
+    /// Changes what a user may change of a repository that is still at `version`. Other references to leave out, and another
+    /// depth, take effect with the next sync: references that are left out from now on go as if upstream had deleted them,
+    /// and a larger depth, or none, fetches what is missing.
     ///
     /// # Errors
-    /// [`Conflict`](crate::ErrorKind::Conflict) if somebody else changed it meanwhile,
+    /// [`Conflict`](crate::ErrorKind::Conflict) if somebody else changed it meanwhile, or for a depth where the whole history
+    /// was cloned, [`Unsupported`](crate::ErrorKind::Unsupported) for a depth that the git engine cannot fetch,
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for more than [`rules`](crate::rules) allow: a longer text, more
     /// patterns, a shorter or longer interval.
     pub async fn update_repository(
@@ -172,6 +182,7 @@ impl GitSync {
         version: i64,
         patch: &RepositoryPatch,
     ) -> Result<Repository> {
+        check_depth(patch.depth.flatten(), &*self.parts.backend)?;
         self.parts.store.update_repository(id, version, patch).await
     }
 

@@ -187,7 +187,7 @@ impl Janitor {
         let count = edits.len();
         let fence = storage.fence(repository.id);
         let Some(permit) = blocking(move || fence.hold_for_upkeep()).await? else { return Ok(0) };
-        let change = RefTransaction { edits, head: None };
+        let change = RefTransaction { edits, ..RefTransaction::default() };
         self.parts.backend.update_refs(&published, change, Box::new(permit)).await?;
         Ok(count)
     }

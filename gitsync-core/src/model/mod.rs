@@ -3,6 +3,7 @@
 mod branch;
 mod commit;
 mod commit_object;
+mod depth;
 mod id;
 mod object_id;
 mod organisation;
@@ -16,6 +17,7 @@ mod task;
 pub use branch::{Branch, RecordedRef};
 pub use commit::{Commit, MAX_MESSAGE_BYTES, MAX_SIGNATURE_FIELD_BYTES, Signature};
 pub use commit_object::CommitObject;
+pub use depth::Depth;
 pub use id::{OrganisationId, RepositoryId, RepositoryName, Slug, StorageName, TaskId};
 pub use object_id::{ObjectFormat, ObjectId};
 pub use organisation::Organisation;

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{ObjectId, OrganisationId, RefName, RepositoryId, RepositoryName, Slug, StorageName, StoredError};
+use crate::model::{
+    Depth, ObjectId, OrganisationId, RefName, RepositoryId, RepositoryName, Slug, StorageName, StoredError,
+};
 use crate::plan::RefPattern;
 use crate::source::{HostKey, SourceUrl};
 use crate::state::RepositoryStatus;
@@ -148,6 +150,8 @@ pub struct Repository {
     pub storage: StorageName,
     /// References of upstream that are left out.
     pub exclude_refs: Vec<RefPattern>,
+    /// How much of upstream's history is fetched; `None` for all of it.
+    pub depth: Option<Depth>,
     /// How often it is synced, if not as the engine sees fit.
     pub sync_interval: Option<Duration>,
 

@@ -4,7 +4,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{MirrorKind, RefMapping};
 use crate::backend::Head;
-use crate::model::{ObjectId, RefName};
+use crate::model::{Depth, ObjectId, RefName};
 use crate::source::SourceUrl;
 
 /// A SHA-256.
@@ -29,8 +29,16 @@ pub fn refs_digest<'a>(
     hasher.finish()
 }
 
-/// Returns the digest of what decides which references are taken from where. When it changes, a sync looks at everything.
-pub fn policy_digest(source: Option<&SourceUrl>, mapping: &RefMapping) -> Digest {
+/// Returns the digest of what decides which references are taken from where, and how much of their history. When it changes,
+/// a sync looks at everything.
+///
+/// `shallow` is the sorted boundary.
+pub fn policy_digest(
+    source: Option<&SourceUrl>,
+    mapping: &RefMapping,
+    depth: Option<Depth>,
+    shallow: &[ObjectId],
+) -> Digest {
     let mut hasher = Fields::new();
     hasher.field(source.map(ToString::to_string).unwrap_or_default().as_bytes());
     hasher.field(match mapping.kind {
@@ -41,6 +49,13 @@ pub fn policy_digest(source: Option<&SourceUrl>, mapping: &RefMapping) -> Digest
     exclude.sort();
     for pattern in exclude {
         hasher.field(pattern.as_str().as_bytes());
+    }
+    // Nothing for the whole history: what was recorded before there were depths stays trusted.
+    if let Some(depth) = depth {
+        hasher.field(b"depth").field(&depth.get().get().to_be_bytes());
+    }
+    for id in shallow {
+        hasher.field(b"shallow").field(id.as_bytes());
     }
     hasher.finish()
 }
@@ -98,6 +113,7 @@ mod tests {
     fn the_policy_is_source_kind_and_exclusions_in_any_order() {
         let source = SourceUrl::parse("https://host/a").unwrap().url;
         let other = SourceUrl::parse("https://host/b").unwrap().url;
+        let policy_digest = |source, mapping: &RefMapping| policy_digest(source, mapping, None, &[]);
         let plain = policy_digest(Some(&source), &mirror(&["refs/a", "refs/b"]));
         assert_eq!(policy_digest(Some(&source), &mirror(&["refs/b", "refs/a"])), plain);
         assert_ne!(policy_digest(Some(&source), &mirror(&["refs/a"])), plain);
@@ -105,5 +121,15 @@ mod tests {
         assert_ne!(policy_digest(None, &mirror(&["refs/a", "refs/b"])), plain);
         let bare = RefMapping { kind: MirrorKind::Bare, ..mirror(&["refs/a", "refs/b"]) };
         assert_ne!(policy_digest(Some(&source), &bare), plain);
+    }
+
+    #[test]
+    fn the_policy_is_also_the_depth_and_the_boundary() {
+        let id = |byte| ObjectId::Sha1([byte; 20]);
+        let digest =
+            |depth: i64, shallow: &[ObjectId]| policy_digest(None, &mirror(&[]), Depth::new(depth).ok(), shallow);
+        let all = [digest(0, &[]), digest(1, &[]), digest(2, &[]), digest(1, &[id(1)]), digest(1, &[id(1), id(2)])];
+        let different: std::collections::HashSet<_> = all.iter().collect();
+        assert_eq!(different.len(), all.len());
     }
 }

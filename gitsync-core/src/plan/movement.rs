@@ -9,7 +9,8 @@ pub enum MovementKind {
     Created,
     /// The new tip contains the old one.
     FastForward,
-    /// The old tip is not part of the new one; tags always move like that.
+    /// The old tip is not part of the new one; tags always move like that. Where the depth is limited, and what lies between
+    /// the two was never fetched, nobody can tell, and it counts as this.
     Forced,
     /// It is gone.
     Deleted,

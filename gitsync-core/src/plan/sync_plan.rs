@@ -30,6 +30,9 @@ pub struct SyncPlan {
     pub head: Option<Head>,
     /// The advertised ids that no local reference has, each once: what to fetch.
     pub wants: Vec<ObjectId>,
+    /// Every advertised id that is taken over, each once: what to fetch where the depth is limited, since the boundary is
+    /// counted from all tips.
+    pub tips: Vec<ObjectId>,
     /// Old tips, on disk or recorded, that lose their branch or tag.
     pub at_risk: Vec<AtRisk>,
     /// Branches and tags that differ from the baseline: name, recorded id, advertised id.
@@ -72,6 +75,7 @@ pub fn plan(
     let moved: Vec<_> = moved.map(|(name, old, new)| (name.clone(), old, new)).collect();
     Ok(SyncPlan {
         wants: wants(local, &wanted, head),
+        tips: tips(&wanted, head),
         at_risk: at_risk(&changes, &moved),
         edits: changes.into_iter().map(|(name, old, new)| RefEdit { name: name.clone(), old, new }).collect(),
         head: head.filter(|head| **head != local.head).cloned(),
@@ -120,7 +124,7 @@ impl SyncPlan {
             }
         }
         edits.extend(self.edits.iter().cloned());
-        Ok(RefTransaction { edits, head: self.head.clone() })
+        Ok(RefTransaction { edits, head: self.head.clone(), shallow: None })
     }
 
     /// Returns what the reference log records, in the order of names.
@@ -198,11 +202,16 @@ fn wants(local: &LocalRefs, wanted: &BTreeMap<&RefName, ObjectId>, head: Option<
     if let Head::Detached(id) = local.head {
         have.insert(id);
     }
+    tips(wanted, head).into_iter().filter(|id| !have.contains(id)).collect()
+}
+
+/// Lists the ids that are taken over.
+fn tips(wanted: &BTreeMap<&RefName, ObjectId>, head: Option<&Head>) -> Vec<ObjectId> {
     let detached = match head {
         Some(Head::Detached(id)) => Some(*id),
         _ => None,
     };
-    let ids: BTreeSet<ObjectId> = wanted.values().copied().chain(detached).filter(|id| !have.contains(id)).collect();
+    let ids: BTreeSet<ObjectId> = wanted.values().copied().chain(detached).collect();
     ids.into_iter().collect()
 }
 

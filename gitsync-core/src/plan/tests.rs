@@ -33,7 +33,7 @@ fn main_branch() -> Head {
 
 fn local(refs: &Refs) -> LocalRefs {
     let refs = refs.iter().map(|(name, id)| (name.clone(), *id)).collect();
-    LocalRefs { refs, head: main_branch(), format: ObjectFormat::Sha1 }
+    LocalRefs { refs, head: main_branch(), format: ObjectFormat::Sha1, shallow: Vec::new() }
 }
 
 fn advertised(refs: &Refs) -> Advertisement {
@@ -236,5 +236,7 @@ proptest! {
         }
         let unique: BTreeSet<_> = plan.wants.iter().collect();
         prop_assert_eq!(unique.len(), plan.wants.len());
+        let taken: BTreeSet<_> = upstream.iter().filter(|(name, _)| mapping.takes(name)).map(|(_, id)| *id).collect();
+        prop_assert_eq!(&plan.tips, &taken.into_iter().collect::<Vec<_>>());
     }
 }

@@ -11,11 +11,15 @@ use crate::store::NewRepository;
 /// Decides the rows of a new repository: itself and its first task.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidInput`] for a mirror without a source, a text that is too long, or too many patterns.
+/// [`ErrorKind::InvalidInput`] for a mirror or a depth without a source, a text that is too long, or too many patterns.
 pub fn create(new: &NewRepository, id: RepositoryId, now: Timestamp) -> Result<(Repository, SyncTask)> {
     check_new(new)?;
     if new.layout == Layout::Mirror && new.source.is_none() {
         let error = Error::new(ErrorKind::InvalidInput, "a mirror needs a source").in_field("is_mirror");
+        return Err(error.hint("give a source_url"));
+    }
+    if new.depth.is_some() && new.source.is_none() {
+        let error = Error::new(ErrorKind::InvalidInput, "a depth needs a source").in_field("depth");
         return Err(error.hint("give a source_url"));
     }
     let kind = if new.source.is_some() { TaskKind::Migrate } else { TaskKind::Initialize };
@@ -38,6 +42,7 @@ fn repository(new: &NewRepository, id: RepositoryId, now: Timestamp) -> Reposito
         source_type: new.source_type,
         storage: new.storage.clone(),
         exclude_refs: new.exclude_refs.clone(),
+        depth: new.depth,
         sync_interval: None,
         status: RepositoryStatus::Pending,
         error: None,
@@ -64,7 +69,7 @@ fn repository(new: &NewRepository, id: RepositoryId, now: Timestamp) -> Reposito
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{OrganisationId, SourceType, TaskId};
+    use crate::model::{Depth, OrganisationId, SourceType, TaskId};
     use crate::rules::fixtures::NOW;
 
     fn new(layout: Layout, source: Option<&str>) -> NewRepository {
@@ -79,6 +84,7 @@ mod tests {
             source_type: SourceType::Custom,
             storage: "default".parse().unwrap(),
             exclude_refs: Vec::new(),
+            depth: None,
             task: TaskId::generate(),
         }
     }
@@ -96,8 +102,11 @@ mod tests {
     }
 
     #[test]
-    fn a_mirror_needs_a_source() {
-        let error = create(&new(Layout::Mirror, None), RepositoryId(1), NOW).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    fn a_mirror_and_a_depth_need_a_source() {
+        let shallow = NewRepository { depth: Some(Depth::new(1).unwrap()), ..new(Layout::Bare, None) };
+        for sourceless in [new(Layout::Mirror, None), shallow] {
+            let error = create(&sourceless, RepositoryId(1), NOW).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        }
     }
 }

@@ -23,6 +23,7 @@ pub(super) fn repository() -> Repository {
         source_type: SourceType::Custom,
         storage: "default".parse().unwrap(),
         exclude_refs: Vec::new(),
+        depth: None,
         sync_interval: None,
         status: RepositoryStatus::Active,
         error: None,

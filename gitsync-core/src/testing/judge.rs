@@ -1,10 +1,11 @@
 //! The judge of a mirror and its records: the git program.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::git::Git;
 use crate::GitSync;
-use crate::model::{Page, PageRequest, RepositoryId};
+use crate::model::{Depth, ObjectId, Page, PageRequest, RepositoryId};
 use crate::store::CommitFilter;
 
 /// Compares a mirror with its upstream, and its records with the mirror, reference for reference and commit for commit.
@@ -45,7 +46,29 @@ pub async fn check_mirror(gitsync: &GitSync, id: RepositoryId, mirror: &Path, up
     assert_eq!(repository.last_commit.map(|id| id.to_string()), at_head, "last_commit");
 }
 
-async fn all_commits(gitsync: &GitSync, id: RepositoryId) -> Vec<crate::model::ObjectId> {
+/// Compares what a mirror of a limited depth reaches with a fresh clone of that depth, `None` for all, and checks that it is
+/// sound.
+///
+/// A `git fetch --depth` is no judge: it asks only for the references that moved, so that what is behind others may be cut off.
+///
+/// # Panics
+/// At the first difference.
+pub fn check_depth(mirror: &Path, upstream: &Path, depth: Option<Depth>) {
+    let root = tempfile::tempdir().expect("a directory can be made");
+    let url = format!("file://{}", upstream.display());
+    let depth = depth.map(|depth| format!("--depth={depth}"));
+    let mut clone = vec!["clone", "--quiet", "--mirror", "--no-single-branch", &url, "git"];
+    clone.extend(depth.as_deref());
+    Git::at(root.path()).run(&clone);
+    let reached = |git: &Git| -> BTreeSet<ObjectId> {
+        git.ids(&["rev-list", "--exclude=refs/gitsync/*", "--all"]).into_iter().collect()
+    };
+    let (ours, theirs) = (Git::at(mirror), Git::at(root.path().join("git")));
+    assert_eq!(reached(&ours), reached(&theirs), "commits, {depth:?}");
+    ours.assert_sound();
+}
+
+async fn all_commits(gitsync: &GitSync, id: RepositoryId) -> Vec<ObjectId> {
     let mut commits = Vec::new();
     let mut after = None;
     loop {

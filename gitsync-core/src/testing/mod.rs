@@ -6,7 +6,7 @@
 //!   implementation of [`Store`](crate::Store), [`JobQueue`](crate::JobQueue) or [`GitBackend`](crate::GitBackend) keeps its contract.
 //! - [`engine_suite!`](crate::engine_suite): whether two processes can use one database at once.
 //! - [`agreement`]: whether an engine agrees with git, whatever an upstream gets into.
-//! - [`Upstream`], [`RandomUpstream`], [`SmartHttpServer`], [`Git`], [`check_mirror`]: repositories made and judged by the
+//! - [`Upstream`], [`RandomUpstream`], [`SmartHttpServer`], [`Git`], [`check_mirror`], [`check_depth`]: repositories made and judged by the
 //!   git program, which must be installed.
 //! - `MockStore`, `MockJobQueue`, `MockGitBackend`: mocks made by mockall, for tests that care for a single call; how
 //!   they are used is told in `mocks`.
@@ -41,7 +41,7 @@ pub use clock::ManualClock;
 pub use faulty::{FaultyQueue, FaultyStore, HeldCall, QueueCall, StoreCall};
 pub use git::Git;
 pub use http_server::SmartHttpServer;
-pub use judge::check_mirror;
+pub use judge::{check_depth, check_mirror};
 #[cfg(feature = "testing")]
 pub use mocks::{MockGitBackend, MockJobQueue, MockStore, mockall};
 pub use offline::Offline;

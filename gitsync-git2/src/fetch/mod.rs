@@ -9,7 +9,7 @@ use gitsync_core::model::ObjectId;
 use gitsync_core::{Error, ErrorKind, Result};
 use gitsync_repository::descend::{descend, missing};
 use gitsync_repository::upstream::{Call, PackBounds, Remembered};
-use gitsync_repository::{Haves, Objects as _, Quarantine};
+use gitsync_repository::{Boundary, Haves, Objects as _, Quarantine};
 
 use self::meter::Meter;
 use self::workshop::Workshop;
@@ -17,6 +17,12 @@ use crate::odb::Odb;
 use crate::open::Repository;
 use crate::options::Git2Options;
 use crate::remote::{Conversation, Greeting, Registered, explain, greet, setup};
+
+/// What libgit2 takes for no limit of the depth.
+const DEPTH_AS_IT_IS: i32 = 0;
+
+/// What libgit2 and upstreams take for the whole history, also where there is a boundary.
+const DEPTH_OF_ALL: i32 = i32::MAX;
 
 /// Fetches what the wants reach.
 ///
@@ -45,9 +51,16 @@ pub(crate) fn fetch(
     let Some((workshop, mut fetched)) = received else {
         return Err(Error::new(ErrorKind::Internal, "libgit2 cannot read a history of which it was told nothing"));
     };
-    fetch.verify(&workshop)?;
+    let boundary = Boundary::new(repository, workshop.boundary()?);
+    let new = Odb::open(&workshop.objects())?.that_never_refreshes();
+    fetch.verify(&new, &boundary)?;
+    fetched.shallow = boundary.publishable(repository, &new, &fetch.wants, &call.limits)?;
+    drop(new);
     call.limits.check()?;
-    if let Some((pack, index)) = workshop.pack()? {
+    // Where only the boundary moves there is nothing in the pack.
+    if fetched.objects > 0
+        && let Some((pack, index)) = workshop.pack()?
+    {
         drop(workshop);
         fetched.packs.push(quarantine.publish(&pack, &index, request.durability)?);
     }
@@ -76,14 +89,14 @@ impl Fetch<'_> {
             Some(greeting) => (Greeting::parse(&greeting, options.list_limits())?, None),
             None => greet(call, options.list_limits())?,
         };
-        check(&greeting, self.repository, call)?;
+        check(&greeting, self.repository, self.depth() != DEPTH_AS_IT_IS, call)?;
         // A little more than the pack comes along with it.
         let max_bytes = self.request.max_pack_bytes.saturating_add(self.request.max_pack_bytes / 1000);
         let max_bytes = max_bytes.saturating_add(options.max_prelude_bytes as u64);
         let conversation = Registered::new(Conversation::new(call, &greeting, streams, &self.wants, max_bytes));
         call.prelude.begin(options.max_prelude_bytes);
         let mut meter = Meter::new(call, progress, bounds);
-        let done = workshop.download(&conversation.to_string(), &mut meter);
+        let done = workshop.download(&conversation.to_string(), self.depth(), &mut meter);
         drop(conversation);
         match done {
             Ok(()) => {}
@@ -93,27 +106,38 @@ impl Fetch<'_> {
             Err(error) => return Err(explain(call, error)),
         }
         let (objects, bytes) = meter.finish();
-        Ok(Some((workshop, Fetched { objects, bytes, packs: Vec::new() })))
+        Ok(Some((workshop, Fetched { objects, bytes, ..Fetched::default() })))
     }
 
-    /// Checks that each want is there, and everything that it leads to.
-    fn verify(&self, workshop: &Workshop) -> Result<()> {
-        let new = Odb::open(&workshop.objects())?.that_never_refreshes();
-        if let Some(want) = self.wants.iter().find(|want| !new.exists(want) && !self.repository.objects().exists(want))
-        {
-            return Err(missing(want));
+    /// Returns what libgit2 is to do about the depth.
+    fn depth(&self) -> i32 {
+        match self.request.depth {
+            Some(depth) => i32::try_from(depth.get().get()).unwrap_or(DEPTH_OF_ALL),
+            None if self.repository.shallow().is_empty() => DEPTH_AS_IT_IS,
+            None => DEPTH_OF_ALL,
         }
-        descend(self.repository, &new, &self.wants, &self.call.limits)
+    }
+
+    /// Checks that each want is there, and everything that it and what is at the boundary no more lead to.
+    fn verify(&self, new: &Odb, boundary: &Boundary) -> Result<()> {
+        let roots = [&self.wants[..], &boundary.regained(self.repository)?].concat();
+        if let Some(root) = roots.iter().find(|root| !new.exists(root) && !self.repository.objects().exists(root)) {
+            return Err(missing(root));
+        }
+        descend(self.repository, new, &roots, boundary.ids(), &self.call.limits)
     }
 }
 
-fn check(greeting: &Greeting, repository: &Repository, call: &Call) -> Result<()> {
+fn check(greeting: &Greeting, repository: &Repository, is_limited: bool, call: &Call) -> Result<()> {
     let refused = |kind, what: &str| Err(Error::new(kind, what).with("source", &call.source));
     if greeting.is_shallow() {
         return refused(ErrorKind::Unsupported, "the upstream is a shallow clone, which has no history to fetch");
     }
     if greeting.format() != repository.format() {
         return refused(ErrorKind::Conflict, "the upstream's object format is not that of the repository");
+    }
+    if is_limited && !greeting.capabilities().any(|(name, _)| name == b"shallow") {
+        return refused(ErrorKind::Unsupported, "the upstream cannot limit the depth of what it sends");
     }
     Ok(())
 }

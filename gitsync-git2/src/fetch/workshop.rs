@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use git2::{AutotagOption, FetchOptions, RepositoryOpenFlags};
 use gitsync_core::backend::{Durability, InitOptions};
-use gitsync_core::model::{ObjectId, RefName};
+use gitsync_core::model::{ObjectFormat, ObjectId, RefName};
 use gitsync_core::{Error, ErrorKind, Result};
-use gitsync_repository::{Haves, Kind, Peeled, Quarantine, init, peel};
+use gitsync_repository::{Haves, IdSet, Kind, Peeled, Quarantine, init, peel, read_shallow};
 
 use super::meter::Meter;
 use crate::convert::unreadable;
@@ -33,6 +33,10 @@ impl Workshop {
         let head = RefName::new("refs/heads/none")?;
         init(&dir, &InitOptions { bare: true, format: real.format(), head, durability: Durability::Caller })?;
         fs::write(dir.join("packed-refs"), packed(real, haves)?)?;
+        if !real.shallow().is_empty() {
+            let lines: String = real.shallow().iter().map(|id| format!("{id}\n")).collect();
+            fs::write(dir.join("shallow"), lines)?;
+        }
         let flags = RepositoryOpenFlags::NO_SEARCH | RepositoryOpenFlags::NO_DOTGIT | RepositoryOpenFlags::BARE;
         let failed = |error: git2::Error| {
             let message = format!("libgit2 cannot open what it is to fetch into: {}", error.message());
@@ -47,12 +51,22 @@ impl Workshop {
         Ok(Workshop { dir, repository })
     }
 
-    /// Fetches all that the conversation at an address offers.
-    pub(super) fn download(&self, address: &str, meter: &mut Meter<'_>) -> std::result::Result<(), git2::Error> {
+    /// Fetches all that the conversation at an address offers, as libgit2 counts the depth.
+    pub(super) fn download(
+        &self,
+        address: &str,
+        depth: i32,
+        meter: &mut Meter<'_>,
+    ) -> std::result::Result<(), git2::Error> {
         let mut options = FetchOptions::new();
-        options.download_tags(AutotagOption::None).remote_callbacks(meter.callbacks());
+        options.download_tags(AutotagOption::None).depth(depth).remote_callbacks(meter.callbacks());
         let mut remote = self.repository.remote_anonymous(address)?;
         remote.download(&[format!("{WANTS}*:{WANTS}*")], Some(&mut options))
+    }
+
+    /// Returns the shallow boundary as it is after the fetch.
+    pub(super) fn boundary(&self) -> Result<IdSet> {
+        read_shallow(&self.dir, ObjectFormat::Sha1)
     }
 
     /// Returns where the objects are that were received, and no others.

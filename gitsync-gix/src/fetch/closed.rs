@@ -21,7 +21,8 @@ use crate::options::GixOptions;
 /// How many ids that are in the repository are remembered by each thread.
 const MAX_REMEMBERED: usize = 1 << 18;
 
-/// Tells whether the pack and the repository have every object that an object of the pack names.
+/// Tells whether the pack and the repository have every object that an object of the pack names, but for the parents of commits
+/// that are `shallow`.
 ///
 /// If so, nothing that is reached from the pack is missing. If not, it may be that what is missing is needed by no want.
 /// Deltas are resolved from their bases on, each once and by several threads, and blobs not at all: walking from the wants
@@ -32,15 +33,22 @@ const MAX_REMEMBERED: usize = 1 << 18;
 pub(super) fn is_closed(
     repository: &Repository,
     index: &Path,
+    shallow: &IdSet,
     limits: &CallLimits,
     options: &GixOptions,
 ) -> Result<bool> {
-    let outcome = check(repository, index, limits, options);
+    let outcome = check(repository, index, shallow, limits, options);
     limits.check()?;
     Ok(outcome.is_ok_and(|closed| closed))
 }
 
-fn check(repository: &Repository, index: &Path, limits: &CallLimits, options: &GixOptions) -> gix::Result<bool> {
+fn check(
+    repository: &Repository,
+    index: &Path,
+    shallow: &IdSet,
+    limits: &CallLimits,
+    options: &GixOptions,
+) -> gix::Result<bool> {
     let bundle = Bundle::at(index, hash_kind(repository.format()))?;
     let Some(offsets) = of_objects_with_links(&bundle)? else { return Ok(false) };
     if offsets.is_empty() {
@@ -61,7 +69,7 @@ fn check(repository: &Repository, index: &Path, limits: &CallLimits, options: &G
         odb: repository.objects().clone(),
         remembered: IdSet::default(),
         format: repository.format(),
-        shallow: repository.shallow(),
+        shallow,
         limits,
         looked_at: 0,
     };

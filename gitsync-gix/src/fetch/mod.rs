@@ -6,21 +6,26 @@ mod negotiation;
 mod pack;
 mod verify;
 
+use std::fs;
 use std::io::BufReader;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use gitsync_core::backend::{FetchRequest, Fetched, ProgressSink};
+use gitsync_core::model::Depth;
 use gitsync_core::{Error, ErrorKind, Result};
 use gitsync_repository::upstream::{Call, PackBounds, Remembered};
-use gitsync_repository::{Haves, Quarantine};
+use gitsync_repository::{Boundary, Haves, Quarantine};
 use gix::odb::pack::Bundle;
 use gix::odb::pack::bundle::write;
-use gix::protocol::fetch::{Context, Options, Shallow, Tags};
+use gix::protocol::fetch::response::ShallowUpdate;
+use gix::protocol::fetch::{Context, Options, Outcome, Shallow, Tags};
 
 use self::meter::Meter;
 use self::negotiation::Negotiation;
 use self::pack::PackReader;
-use crate::convert::hash_kind;
+use crate::convert::{from_gix, hash_kind};
+use crate::odb::Odb;
 use crate::open::Repository;
 use crate::options::GixOptions;
 use crate::remote::{AGENT, Opening, Session, explain};
@@ -47,11 +52,12 @@ pub(crate) fn fetch(
     let haves = Haves::of(repository)?;
     let quarantine = Quarantine::new(repository.git_dir())?;
     let bounds = PackBounds::new(request, quarantine.dir())?;
-    let mut session = open(call, repository, options, remembered)?;
+    let is_limited = request.depth.is_some() || !repository.shallow().is_empty();
+    let mut session = open(call, repository, is_limited, options, remembered)?;
     // Nearly all that is looked up is either there or not to come: no look at the disk for each miss.
     let odb = repository.objects().that_never_refreshes();
     let odb = odb.handle();
-    let mut negotiation = Negotiation::new(&wants, &haves, odb, &session, repository.format());
+    let mut negotiation = Negotiation::new(&wants, &haves, odb, &session, repository.format(), is_limited);
     let (objects, interrupt) = (Arc::default(), call.limits.cancellation.flag());
     let (mut fetched, mut written) = (Fetched::default(), None);
     let (handshake, transport) = session.parts();
@@ -83,16 +89,20 @@ pub(crate) fn fetch(
         &interrupt,
         Context { handshake, transport, user_agent: ("agent", Some(AGENT.into())), trace_packetlines: false },
         Options {
-            shallow_file: repository.git_dir().join("shallow"),
-            shallow: &Shallow::NoChange,
+            shallow_file: copy_of_boundary(repository, &quarantine)?,
+            shallow: &deepening(request.depth, repository),
             tags: Tags::None,
             reject_shallow_remote: true,
         },
     );
-    done.map_err(|error| explain(call, error))?;
+    let outcome = done.map_err(|error| explain(call, error))?;
     session.close();
+    let boundary = boundary(repository, outcome.as_ref())?;
     let index = written.as_ref().and_then(|outcome| outcome.index_path.as_deref());
-    verify::verify(repository, &quarantine, index, &wants, &call.limits, options)?;
+    let roots = [&wants[..], &boundary.regained(repository)?].concat();
+    verify::verify(repository, &quarantine, index, &roots, &boundary, &call.limits, options)?;
+    let new = Odb::open(quarantine.dir(), repository.format())?.that_never_refreshes();
+    fetched.shallow = boundary.publishable(repository, &new, &wants, &call.limits)?;
     call.limits.check()?;
     if let Some((Some(pack), Some(index))) = written.map(|outcome| (outcome.data_path, outcome.index_path)) {
         fetched.packs.push(quarantine.publish(&pack, &index, request.durability)?);
@@ -100,7 +110,44 @@ pub(crate) fn fetch(
     Ok(fetched)
 }
 
-fn open(call: &Call, repository: &Repository, options: &GixOptions, remembered: &Remembered) -> Result<Session> {
+/// Returns a copy of the repository's boundary, which gix tells the upstream, and writes as it sees fit.
+fn copy_of_boundary(repository: &Repository, quarantine: &Quarantine) -> Result<PathBuf> {
+    let path = quarantine.dir().join("shallow");
+    if !repository.shallow().is_empty() {
+        let lines: String = repository.shallow().iter().map(|id| format!("{id}\n")).collect();
+        fs::write(&path, lines)?;
+    }
+    Ok(path)
+}
+
+/// Returns how the boundary is to be moved.
+fn deepening(depth: Option<Depth>, repository: &Repository) -> Shallow {
+    match depth {
+        Some(depth) => Shallow::DepthAtRemote(depth.get()),
+        None if repository.shallow().is_empty() => Shallow::NoChange,
+        None => Shallow::undo(),
+    }
+}
+
+/// Returns the boundary after what the upstream said of it. There was one round, so that its last answer says all.
+fn boundary(repository: &Repository, outcome: Option<&Outcome>) -> Result<Boundary> {
+    let mut ids = repository.shallow().clone();
+    for update in outcome.iter().flat_map(|outcome| outcome.last_response.shallow_updates()) {
+        match update {
+            ShallowUpdate::Shallow(id) => ids.insert(from_gix(id)?),
+            ShallowUpdate::Unshallow(id) => ids.remove(&from_gix(id)?),
+        };
+    }
+    Ok(Boundary::new(repository, ids))
+}
+
+fn open(
+    call: &Call,
+    repository: &Repository,
+    is_limited: bool,
+    options: &GixOptions,
+    remembered: &Remembered,
+) -> Result<Session> {
     let greeting = if call.source.scheme().is_http() { remembered.take(&call.source) } else { None };
     let opening = greeting.map_or(Opening::Original, Opening::Replay);
     let (session, listing) = Session::open(call, opening, options.list_limits())?;
@@ -110,6 +157,9 @@ fn open(call: &Call, repository: &Repository, options: &GixOptions, remembered: 
     }
     if session.format()? != repository.format() {
         return refused(ErrorKind::Conflict, "the upstream's object format is not that of the repository");
+    }
+    if is_limited && !session.knows_depth() {
+        return refused(ErrorKind::Unsupported, "the upstream cannot limit the depth of what it sends");
     }
     Ok(session)
 }

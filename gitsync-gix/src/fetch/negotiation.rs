@@ -20,7 +20,8 @@ const MAX_IN_VAIN: usize = 256;
 /// Says what is wanted and what we have.
 ///
 /// Rounds are our own, since gix's go on asking after the upstream said that it knows enough: first the likely ids in
-/// one go, which settles nearly every fetch, then a walk over everything.
+/// one go, which settles nearly every fetch, then a walk over everything. There is no walk where the depth is limited: it would
+/// also tell of commits beyond the boundary, without what they lead to.
 pub(super) struct Negotiation<'a> {
     wants: &'a [ObjectId],
     haves: &'a Haves,
@@ -31,6 +32,8 @@ pub(super) struct Negotiation<'a> {
     /// To be told to upstreams of the original protocol; gix does so by itself in version 2 only.
     format: Option<ObjectFormat>,
     stateless: bool,
+    /// Whether the first round is the last.
+    is_limited: bool,
     is_first_round: bool,
     /// Whether the last round was said to be the last: only a pack can follow.
     is_done: bool,
@@ -46,6 +49,7 @@ impl<'a> Negotiation<'a> {
         odb: &'a Handle,
         session: &Session,
         format: ObjectFormat,
+        is_limited: bool,
     ) -> Self {
         let tells_format = !session.is_v2() && session.capabilities().contains("object-format");
         Negotiation {
@@ -56,6 +60,7 @@ impl<'a> Negotiation<'a> {
             negotiator: None,
             format: tells_format.then_some(format),
             stateless: session.is_stateless(),
+            is_limited,
             is_first_round: true,
             is_done: false,
             common: IdSet::default(),
@@ -121,7 +126,7 @@ impl Negotiate for Negotiation<'_> {
         } else if is_first_round {
             self.haves.likely.iter().for_each(|id| arguments.have(to_gix(id)));
             sent = self.haves.likely.len();
-            exhausted = self.haves.is_empty();
+            exhausted = self.haves.is_empty() || self.is_limited;
         } else {
             let mut negotiator = match self.negotiator.take() {
                 Some(negotiator) => negotiator,

@@ -7,7 +7,7 @@ use gitsync_core::transport::{Connection, Service};
 use gitsync_core::{ErrorKind, Result};
 use gitsync_repository::upstream::listing::{ListLimits, Listing, not_understood};
 use gitsync_repository::upstream::v1::{self, Capability};
-use gitsync_repository::upstream::{Call, Guarded, Unversioned};
+use gitsync_repository::upstream::{Call, Guarded, Unversioned, capabilities_for_a_fetch};
 use gix::protocol::Handshake;
 use gix_transport::client::blocking_io::{SetServiceResponse, Transport, http};
 use gix_transport::client::git::ConnectMode;
@@ -60,6 +60,8 @@ impl Session {
             return Err(not_understood("no references at all"));
         }
         drop(refs);
+        let capabilities =
+            if actual_protocol == Protocol::V2 { capabilities } else { without_relative_depths(call, capabilities)? };
         let handshake = Handshake {
             server_protocol_version: actual_protocol,
             refs: None,
@@ -91,6 +93,13 @@ impl Session {
         self.is_v2() || !self.transport.connection_persists_across_multiple_requests()
     }
 
+    /// Tells whether the upstream can limit the depth of what it sends.
+    pub(crate) fn knows_depth(&self) -> bool {
+        let capabilities = self.capabilities();
+        let of_fetch = capabilities.capability("fetch").and_then(|fetch| fetch.supports("shallow"));
+        if self.is_v2() { of_fetch.unwrap_or(false) } else { capabilities.contains("shallow") }
+    }
+
     /// Returns the upstream's hash function.
     ///
     /// # Errors
@@ -118,6 +127,18 @@ impl Session {
 /// Returns what an upstream can do.
 fn said(capabilities: &Capabilities) -> impl Iterator<Item = Capability<'_>> {
     capabilities.iter().map(|one| (&**one.name(), one.value().map(|value| &**value)))
+}
+
+/// Leaves out a capability that gix asks for whenever there is one: by the original protocol a depth would then count from the
+/// boundary on, and not from the tips.
+fn without_relative_depths(call: &Call, capabilities: Capabilities) -> Result<Capabilities> {
+    if !capabilities.contains("deepen-relative") {
+        return Ok(capabilities);
+    }
+    let others = said(&capabilities).filter(|(name, _)| *name != b"deepen-relative");
+    // They stand behind a NUL, as in the first line of a greeting.
+    let line = [b"\0", capabilities_for_a_fetch(others).as_slice()].concat();
+    Capabilities::from_bytes(&line).map(|(capabilities, _)| capabilities).map_err(|error| explain(call, error))
 }
 
 type Opened = (Box<dyn Transport + Send>, Option<Box<dyn Send>>);

@@ -38,6 +38,7 @@ pub(crate) fn repository(repository: &Repository, organisation: &Slug) -> proto:
         last_changed_at: repository.last_changed_at.map(time),
         shrank_at: repository.shrank_at.map(time),
         recorded_refs: repository.recorded_refs,
+        depth: repository.depth.and_then(|depth| i32::try_from(depth.get().get()).ok()),
     }
 }
 

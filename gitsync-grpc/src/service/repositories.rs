@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use gitsync_core::engine::CreateRepository;
-use gitsync_core::model::{OrganisationId, Repository as Model, RepositoryId, RepositoryName, Slug};
+use gitsync_core::model::{Depth, OrganisationId, Repository as Model, RepositoryId, RepositoryName, Slug};
 use gitsync_core::plan::RefPattern;
 use gitsync_core::source::SourceUrl;
 use gitsync_core::state::RepositoryStatus;
@@ -41,6 +41,7 @@ impl Service {
             is_mirror: request.is_mirror,
             storage,
             exclude_refs: patterns(&request.exclude_refs).map_err(at("exclude_refs"))?,
+            depth: depth(request.depth).map_err(status)?,
         };
         let created = self.gitsync.create_repository(organisation.id, wish).await;
         let (repository, task) = created.map_err(|error| status(without_storages(caller, error)))?;
@@ -203,6 +204,7 @@ fn patch(wish: Repository, mask: &[String]) -> Result<RepositoryPatch, Status> {
             "exclude_refs" => {
                 patch.exclude_refs = Some(patterns(&wish.exclude_refs).map_err(at("repository.exclude_refs"))?);
             }
+            "depth" => patch.depth = Some(depth(wish.depth).map_err(within("repository"))?),
             "sync_interval" => patch.sync_interval = Some(wish.sync_interval.map(interval).transpose()?),
             _ => return Err(refused("update_mask", "it names a field that cannot be changed")),
         }
@@ -213,6 +215,11 @@ fn patch(wish: Repository, mask: &[String]) -> Result<RepositoryPatch, Status> {
 /// Reads patterns of references.
 fn patterns(texts: &[String]) -> gitsync_core::Result<Vec<RefPattern>> {
     texts.iter().map(|text| RefPattern::new(text.as_str())).collect()
+}
+
+/// Reads a depth; none is the whole history.
+fn depth(generations: Option<i32>) -> gitsync_core::Result<Option<Depth>> {
+    generations.map(|generations| Depth::new(generations.into())).transpose()
 }
 
 fn interval(interval: prost_types::Duration) -> Result<Duration, Status> {

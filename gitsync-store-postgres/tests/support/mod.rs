@@ -43,6 +43,7 @@ pub(crate) async fn mirror(store: &PostgresStore) -> NewRepository {
         source_type: SourceType::Custom,
         storage: "default".parse().expect("a name"),
         exclude_refs: Vec::new(),
+        depth: None,
         task: TaskId::generate(),
     }
 }

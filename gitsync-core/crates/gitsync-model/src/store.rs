@@ -114,6 +114,7 @@ impl Pair {
             source_type: SourceType::Custom,
             storage: STORAGES[usize::from(wish.storage)].parse().expect("a storage name"),
             exclude_refs: Vec::new(),
+            depth: None,
             task: TaskId::generate(),
         };
         let created =

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gitsync_core::model::{
-    Commit, ObjectId, Progress, RecordedRef, RefName, Signature, StoredError, TaskKind, TaskParameters,
+    Commit, Depth, ObjectId, Progress, RecordedRef, RefName, Signature, StoredError, TaskKind, TaskParameters,
 };
 use gitsync_core::plan::{Movement, MovementKind, RefPattern};
 use gitsync_core::queue::JobOutcome;
@@ -95,8 +95,9 @@ pub(crate) fn parameters() -> impl Strategy<Value = TaskParameters> {
 
 pub(crate) fn patch() -> impl Strategy<Value = RepositoryPatch> {
     let interval = option::of(option::of(Just(Duration::from_secs(90))));
-    (any::<bool>(), option::of(any::<bool>()), interval, any::<bool>()).prop_map(
-        |(is_described, is_public, sync_interval, excludes)| {
+    let depth = option::of(option::of((1..4_i64).prop_map(|depth| Depth::new(depth).expect("a depth"))));
+    (any::<bool>(), option::of(any::<bool>()), interval, any::<bool>(), depth).prop_map(
+        |(is_described, is_public, sync_interval, excludes, depth)| {
             let patterns = || ["refs/pull/*", "refs/x"].map(|text| RefPattern::new(text).expect("a pattern"));
             RepositoryPatch {
                 description: is_described.then(|| "other".to_owned()),
@@ -104,6 +105,7 @@ pub(crate) fn patch() -> impl Strategy<Value = RepositoryPatch> {
                 is_public,
                 sync_interval,
                 exclude_refs: excludes.then(|| patterns().to_vec()),
+                depth,
             }
         },
     )

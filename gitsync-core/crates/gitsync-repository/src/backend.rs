@@ -91,7 +91,12 @@ impl<E: Engine> GitBackend for Backend<E> {
         let fetch = move |limits: &CallLimits| {
             let repository = this.engine.open(&dir)?;
             let call = Call::new(&request.source, &context, limits);
-            this.engine.fetch(&repository, &request, &call, &*context.progress, &this.remembered)
+            let mut fetched = this.engine.fetch(&repository, &request, &call, &*context.progress, &this.remembered)?;
+            if fetched.shallow.is_some() {
+                // What lies behind commits that were there may have come now.
+                fetched.packs.clear();
+            }
+            Ok(fetched)
         };
         self.pool.run_within(&limits, fetch).await
     }
@@ -135,7 +140,7 @@ impl<E: Engine> GitBackend for Backend<E> {
         let (dir, pairs, engine) = (dir.to_owned(), pairs.to_vec(), Arc::clone(&self.engine));
         let answer = move |limits: &CallLimits| {
             let repository = engine.open(&dir)?;
-            let mut graph = Graph::new(&repository, limits);
+            let mut graph = Graph::beyond_boundary(&repository, limits);
             pairs.iter().map(|(old, new)| graph.is_ancestor(old, new)).collect()
         };
         self.pool.run_within(&context.limits, answer).await

@@ -12,22 +12,23 @@ use crate::repository::Repository;
 /// How many objects are looked at between two looks at the limits.
 pub const CHECK_EVERY: usize = 256;
 
-/// Walks from the wants through all that is new, and finds out whether anything is missing: what is taken is from then on
-/// what we say to have, so what is missing now would never come.
+/// Walks from the roots, which are the wants and what else has to be there, through all that is new, and finds out whether
+/// anything is missing: what is taken is from then on what we say to have, so what is missing now would never come.
 ///
-/// What is not `new` was there before and is complete, so the cost is that of what is new. What no want reaches does not
-/// count.
+/// What is not `new` was there before and is complete, so the cost is that of what is new. What no root reaches does not
+/// count, and neither do the parents of commits that are `shallow`.
 ///
 /// # Errors
 /// [`ErrorKind::Corrupt`] if something is missing or makes no sense, and the errors of the limits.
 pub fn descend(
     repository: &Repository<impl Objects>,
     new: &impl Objects,
-    wants: &[ObjectId],
+    roots: &[ObjectId],
+    shallow: &IdSet,
     limits: &CallLimits,
 ) -> Result<()> {
-    let mut seen: IdSet = wants.iter().copied().collect();
-    let mut stack = wants.to_vec();
+    let mut seen: IdSet = roots.iter().copied().collect();
+    let mut stack = roots.to_vec();
     let mut buffer = Vec::new();
     let mut looked_at = 0_usize;
     while let Some(id) = stack.pop() {
@@ -42,7 +43,7 @@ pub fn descend(
             None => return Err(missing(&id)),
         }
         let kind = new.read(&id, &mut buffer)?.ok_or_else(|| missing(&id))?;
-        let is_shallow = repository.shallow().contains(&id);
+        let is_shallow = shallow.contains(&id);
         let understood = links(kind, &buffer, repository.format(), is_shallow, |named| {
             if seen.insert(*named) {
                 stack.push(*named);

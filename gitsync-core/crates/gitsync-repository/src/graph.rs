@@ -29,6 +29,8 @@ pub struct Graph<'a, O> {
     buffer: Vec<u8>,
     epoch: u32,
     loaded: usize,
+    /// Whether commits beyond the shallow boundary count as far as they are there.
+    goes_beyond: bool,
 }
 
 struct Node {
@@ -60,7 +62,15 @@ impl<'a, O: Objects> Graph<'a, O> {
             buffer: Vec::new(),
             epoch: 0,
             loaded: 0,
+            goes_beyond: false,
         }
+    }
+
+    /// Creates a graph that does not end at the shallow boundary, but where commits are missing: what is an ancestor stays
+    /// one when the boundary moves past it.
+    pub fn beyond_boundary(repository: &'a Repository<O>, limits: &'a CallLimits) -> Self {
+        let goes_beyond = !repository.shallow().is_empty();
+        Graph { goes_beyond, ..Graph::new(repository, limits) }
     }
 
     /// Tells whether `old` is `new` or one of its ancestors.
@@ -97,8 +107,11 @@ impl<'a, O: Objects> Graph<'a, O> {
         read_commit(self.repository.objects(), &id, &mut buffer)?;
         let date = CommitObject::new(&buffer).committer_date();
         let start = self.parents.len();
-        if !self.repository.shallow().contains(&id) {
+        if self.goes_beyond || !self.repository.shallow().contains(&id) {
             for parent in parents_in(self.repository, &buffer) {
+                if self.goes_beyond && !self.repository.objects().exists(&parent) {
+                    continue;
+                }
                 let parent = self.node(parent);
                 self.parents.push(parent);
             }

@@ -47,7 +47,9 @@ impl Haves {
             haves.tips.push(id);
             branches.push(id);
         }
-        haves.likely = if branches.is_empty() { haves.tips.clone() } else { branches };
+        // What is behind the tips of a shallow repository is told by no further round.
+        let all = branches.is_empty() || !repository.shallow().is_empty();
+        haves.likely = if all { haves.tips.clone() } else { branches };
         if haves.likely.len() > FIRST_ROUND {
             haves.likely = newest(repository, &haves.likely)?;
         }

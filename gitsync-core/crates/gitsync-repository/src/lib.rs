@@ -6,6 +6,7 @@
 //! one blocks and belongs on a thread that may.
 
 mod backend;
+mod boundary;
 pub mod descend;
 mod engine;
 pub mod files;
@@ -25,6 +26,7 @@ pub mod upstream;
 mod walk;
 
 pub use backend::Backend;
+pub use boundary::Boundary;
 pub use engine::Engine;
 pub use graph::Graph;
 pub use haves::Haves;
@@ -34,5 +36,5 @@ pub use links::links;
 pub use objects::{Kind, Objects, read_commit};
 pub use peel::{Peeled, peel, resolve};
 pub use quarantine::Quarantine;
-pub use repository::{Repository, find_git_dir, require_sha1, stored_format};
+pub use repository::{Repository, find_git_dir, read_shallow, require_sha1, stored_format};
 pub use walk::walk;

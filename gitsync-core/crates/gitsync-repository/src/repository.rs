@@ -126,7 +126,11 @@ pub fn require_sha1(format: ObjectFormat) -> Result<()> {
     }
 }
 
-fn read_shallow(git_dir: &Path, format: ObjectFormat) -> Result<IdSet> {
+/// Reads the `shallow` file of a repository, which need not be there.
+///
+/// # Errors
+/// [`ErrorKind::Corrupt`] if it cannot be understood.
+pub fn read_shallow(git_dir: &Path, format: ObjectFormat) -> Result<IdSet> {
     let text = match fs::read(git_dir.join("shallow")) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(IdSet::default()),

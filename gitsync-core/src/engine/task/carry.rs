@@ -1,12 +1,14 @@
 //! What a new clone takes over from the repository that it replaces.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::future::poll_fn;
 use std::path::Path;
 
 use super::Attempt;
 use super::local::Temporary;
 use super::sync::unique;
-use crate::backend::{LocalRefs, Resolved};
+use crate::backend::{CommitWalk, LocalRefs, RefTransaction, Resolved};
 use crate::engine::disk::{adopt_objects, git_directory};
 use crate::engine::git_program::GitCall;
 use crate::engine::parts::blocking;
@@ -76,6 +78,42 @@ impl Attempt {
         let call = GitCall::new(&git_dir, &arguments).with_path(&git_dir.join("objects/pack/pack"));
         let call = call.reading(wanted.into_bytes()).seeing_objects_of(&self.git_dir());
         Ok(self.git(call).await?.code == 0)
+    }
+
+    /// Writes the shallow boundary of a clone that nobody knows yet.
+    pub(super) async fn write_boundary(&self, clone: &Temporary, boundary: &[ObjectId]) -> Result<()> {
+        if boundary.is_empty() {
+            return Ok(());
+        }
+        let change = RefTransaction { shallow: Some(boundary.to_vec()), ..RefTransaction::default() };
+        self.parts.backend.update_refs(clone.path(), change, Box::new(clone.clone())).await
+    }
+
+    /// Returns what of the old boundary the old tips may still need: all but the commits that the clone itself has. Those it
+    /// has whole, or ends at them as well.
+    pub(super) async fn boundary_carried_over(
+        &self,
+        clone: &Path,
+        tips: &[ObjectId],
+        boundary: &[ObjectId],
+    ) -> Result<BTreeSet<ObjectId>> {
+        let mut needed: BTreeSet<ObjectId> = boundary.iter().copied().collect();
+        if needed.is_empty() {
+            return Ok(needed);
+        }
+        let resolved = self.parts.backend.resolve(clone, tips).await?;
+        let tips = resolved.into_iter().filter_map(|found| match found {
+            Resolved::Commit(id) => Some(id),
+            Resolved::Missing | Resolved::Other => None,
+        });
+        let walk = CommitWalk { tips: unique(tips), ..CommitWalk::default() };
+        let mut batches = self.parts.backend.walk_commits(clone, walk, &self.context).await?;
+        while let Some(batch) = poll_fn(|cx| batches.as_mut().poll_next(cx)).await {
+            for commit in batch? {
+                needed.remove(&commit.id);
+            }
+        }
+        Ok(needed)
     }
 
     pub(super) async fn missing(&self, directory: &Path, ids: &[ObjectId]) -> Result<Vec<ObjectId>> {

@@ -42,7 +42,7 @@ impl Attempt {
     /// Clones a source and publishes the result, in place of what is there. A failed clone changes nothing; a successful
     /// one carries over every old tip that the new clone does not have, or sets the old files aside where that cannot be done.
     pub(super) async fn clone_from(&self, source: &SourceUrl) -> Result<Done> {
-        let mapping = self.mapping()?;
+        let (mapping, depth) = (self.mapping()?, self.depth()?);
         let occupant = self.occupant().await?;
         self.check_replaceable(&occupant)?;
         let upstream = self.list(source).await?;
@@ -64,10 +64,13 @@ impl Attempt {
 
         let baseline = self.baseline().await?;
         let recorded = as_plan_baseline(&baseline);
-        let empty = LocalRefs { refs: Vec::new(), head: Head::Branch(initial), format: advertised.format };
+        let empty =
+            LocalRefs { refs: Vec::new(), head: Head::Branch(initial), format: advertised.format, shallow: Vec::new() };
         let fresh = plan(&mapping, &recorded, &empty, &advertised)?;
-        self.fetch(temporary.path(), &upstream.source, &fresh.wants, Durability::Caller).await?;
+        let brought = self.fetch(temporary.path(), &upstream.source, &fresh.wants, depth, Durability::Caller).await?;
         self.step("fetched").await?;
+        let mut shallow = brought.shallow.unwrap_or_default();
+        self.write_boundary(&temporary, &shallow).await?;
 
         // What happens to the old references is decided as for a sync, so a clone in place of another loses no more.
         let before = match &occupant {
@@ -84,6 +87,11 @@ impl Attempt {
         };
         let before = before.unwrap_or_else(|| empty.clone());
         let plan = plan(&mapping, &recorded, &before, &advertised)?;
+        // Before the objects come: what they lead to ends there.
+        shallow.extend(self.boundary_carried_over(temporary.path(), &fresh.tips, &before.shallow).await?);
+        shallow.sort_unstable();
+        shallow.dedup();
+        self.write_boundary(&temporary, &shallow).await?;
         let fetched = unique(fresh.edits.iter().filter_map(|edit| edit.new));
         let old = match self.carry_objects_over(&temporary, &mapping, &plan, &before, &fetched).await? {
             true => old,
@@ -94,13 +102,13 @@ impl Attempt {
         let keep = self.kept_after(temporary.path(), &mapping, &plan, &facts, &before).await?;
         let head = fresh.head.clone().unwrap_or(empty.head);
         let edits = fresh.edits.into_iter().chain(keep).collect();
-        let change = RefTransaction { edits, head: fresh.head };
+        let change = RefTransaction { edits, head: fresh.head, shallow: None };
         self.parts.backend.update_refs(temporary.path(), change, Box::new(temporary.clone())).await?;
         self.step("references written").await?;
 
         self.publish(temporary, source, old).await?;
         self.step("published").await?;
-        let policy = policy_digest(Some(source), &mapping);
+        let policy = policy_digest(Some(source), &mapping, depth, &shallow);
         let books = Books::new(&mapping, plan, facts, baseline, &advertised, &head);
         self.record(Books { full: true, policy, source: Some(source.clone()), ..books }).await
     }

@@ -27,10 +27,10 @@ use super::disk::{
 };
 use super::parts::{Parts, blocking};
 use super::store_time::StoreTime;
-use crate::backend::CallContext;
+use crate::backend::{CallContext, GitBackend};
 use crate::cancel::Cancellation;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Layout, Progress, TaskKind};
+use crate::model::{Depth, Layout, Progress, TaskKind};
 use crate::plan::{MirrorKind, RefMapping};
 use crate::rules::Completion;
 use crate::store::{Recording, StartedWork};
@@ -164,6 +164,16 @@ impl Attempt {
         self.context.limits.check()
     }
 
+    /// Returns how much of upstream's history the repository takes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] if the git engine cannot do that.
+    fn depth(&self) -> Result<Option<Depth>> {
+        let depth = self.started.repository.depth;
+        check_depth(depth, &*self.parts.backend)?;
+        Ok(depth)
+    }
+
     /// Returns which references the repository takes from upstream.
     fn mapping(&self) -> Result<RefMapping> {
         let kind = match self.started.repository.layout {
@@ -175,6 +185,15 @@ impl Attempt {
         };
         Ok(RefMapping { kind, exclude: self.started.repository.exclude_refs.clone() })
     }
+}
+
+/// Refuses a depth that the git engine cannot fetch: never is a whole history taken in its place.
+pub(super) fn check_depth(depth: Option<Depth>, backend: &dyn GitBackend) -> Result<()> {
+    if depth.is_none() || backend.capabilities().shallow {
+        return Ok(());
+    }
+    let error = unsupported("this git engine fetches whole histories only").in_field("depth");
+    Err(error.with("engine", backend.name()).hint("leave the depth out, or use another engine"))
 }
 
 fn unsupported(message: &str) -> Error {

@@ -35,6 +35,8 @@ pub(super) struct Books {
     pub(super) fresh_packs: Vec<String>,
     /// Whether the records cannot be built upon, so that everything is walked.
     pub(super) full: bool,
+    /// Whether the shallow boundary moved: what is reached now is not only more than before, but also less.
+    pub(super) boundary_moved: bool,
 }
 
 impl Books {
@@ -65,6 +67,7 @@ impl Books {
             source: None,
             fresh_packs: Vec::new(),
             full: false,
+            boundary_moved: false,
         }
     }
 }
@@ -84,6 +87,7 @@ impl Attempt {
 
         self.parts.store.begin_recording(self.started.work).await?;
         self.step("recording begun").await?;
+        let new = if books.boundary_moved { self.count_beyond(&present, &recorded).await? } else { 0 };
         let (gained, lost) = if books.full {
             let gained = self.record_commits(CommitWalk { tips: present, ..CommitWalk::default() }).await?;
             self.orphan_unrecorded().await?;
@@ -117,7 +121,7 @@ impl Attempt {
             recorded_refs: count(books.history.len() as u64),
             size_bytes: self.size_on_disk().await?,
             commits_synced: if books.full && !first_clone {
-                u64::try_from(count(gained) - repository.total_commits).unwrap_or(0)
+                u64::try_from(count(gained) - repository.total_commits).unwrap_or(0).max(new)
             } else {
                 gained
             },
@@ -161,6 +165,20 @@ impl Attempt {
             self.step("batch recorded").await?;
         }
         Ok(recorded)
+    }
+
+    /// Counts the commits that some tips reach, and others, as far as those are there, do not.
+    async fn count_beyond(&self, tips: &[ObjectId], hidden: &[ObjectId]) -> Result<u64> {
+        let resolved = self.parts.backend.resolve(&self.published, hidden).await?;
+        let there = hidden.iter().zip(resolved).filter(|(_, found)| *found != Resolved::Missing);
+        let hidden = there.map(|(id, _)| *id).collect();
+        let walk = CommitWalk { tips: tips.to_vec(), hidden, fresh_packs: Vec::new() };
+        let mut batches = self.parts.backend.walk_commits(&self.published, walk, &self.context).await?;
+        let mut counted = 0;
+        while let Some(batch) = poll_fn(|cx| batches.as_mut().poll_next(cx)).await {
+            counted += batch?.len() as u64;
+        }
+        Ok(counted)
     }
 
     async fn orphan_commits(&self, walk: CommitWalk) -> Result<u64> {

@@ -6,12 +6,14 @@ use std::path::Path;
 use super::record::Books;
 use super::upstream::Upstream;
 use super::{Attempt, Done};
-use crate::backend::{AdvertisedRef, Advertisement, Durability, FetchRequest, Fetched, Head, LocalRefs, Resolved};
+use crate::backend::{
+    AdvertisedRef, Advertisement, Durability, FetchRequest, Fetched, Head, LocalRefs, RefTransaction, Resolved,
+};
 use crate::engine::disk::{Manifest, write_git_config};
 use crate::engine::metrics;
 use crate::engine::parts::blocking;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{ObjectId, RecordedRef};
+use crate::model::{Depth, ObjectId, RecordedRef};
 use crate::plan::{
     Baseline, Digest, ObjectFacts, RefMapping, ShrinkVerdict, SyncPlan, head_after, judge_shrinking, plan,
     policy_digest, refs_digest,
@@ -27,6 +29,7 @@ const PUBLISH_ATTEMPTS: usize = 5;
 #[derive(Clone, Copy)]
 struct Sync<'a> {
     mapping: &'a RefMapping,
+    depth: Option<Depth>,
     upstream: &'a SourceUrl,
     baseline: &'a [RecordedRef],
     advertised: &'a Advertisement,
@@ -38,6 +41,8 @@ struct Published {
     facts: ObjectFacts,
     packs: Vec<String>,
     head_before: Head,
+    /// The shallow boundary, if it changed.
+    shallow: Option<Vec<ObjectId>>,
 }
 
 impl Attempt {
@@ -76,8 +81,7 @@ impl Attempt {
         let mapping = self.mapping()?;
         let upstream = self.list(source).await?;
         let local = self.parts.backend.read_refs(&self.published).await?;
-        let policy = policy_digest(Some(source), &mapping);
-        self.update(source, mapping, upstream, local, policy).await
+        self.update(source, mapping, upstream, local).await
     }
 
     /// Records what was pushed into a repository that has no upstream: it is its own.
@@ -91,7 +95,7 @@ impl Attempt {
             format: local.format,
             refused_names: 0,
         };
-        let policy = policy_digest(None, &mapping);
+        let policy = policy_digest(None, &mapping, None, &local.shallow);
         if let Some(done) = self.unchanged(&mapping, &advertised, &local, policy).await? {
             return Ok(done);
         }
@@ -109,9 +113,9 @@ impl Attempt {
         mapping: RefMapping,
         upstream: Upstream,
         local: LocalRefs,
-        policy: Digest,
     ) -> Result<Done> {
-        let advertised = upstream.advertised;
+        let (advertised, depth) = (upstream.advertised, self.depth()?);
+        let policy = policy_digest(Some(source), &mapping, depth, &local.shallow);
         if let Some(done) = self.unchanged(&mapping, &advertised, &local, policy).await? {
             return Ok(done);
         }
@@ -123,31 +127,43 @@ impl Attempt {
 
         self.configure(source, &mapping).await?;
         let full = !self.is_trusted(policy) || self.a_recorded_tip_is_missing(&baseline).await?;
-        let sync = Sync { mapping: &mapping, upstream: &upstream.source, baseline: &baseline, advertised: &advertised };
-        let Published { plan, facts, packs, head_before } = self.fetch_and_publish(sync, local).await?;
+        let (upstream, advertised_refs) = (&upstream.source, &advertised);
+        let sync = Sync { mapping: &mapping, depth, upstream, baseline: &baseline, advertised: advertised_refs };
+        let Published { plan, facts, packs, head_before, shallow } = self.fetch_and_publish(sync, local).await?;
         self.step("references published").await?;
+        // What the records were built upon ends elsewhere now.
+        let boundary_moved = shallow.is_some();
+        let full = full || boundary_moved;
+        let policy = shallow.map_or(policy, |shallow| policy_digest(Some(source), &mapping, depth, &shallow));
         let fresh_packs = if full { Vec::new() } else { packs };
         let books = Books::new(&mapping, plan, facts, baseline, &advertised, &head_before);
-        self.record(Books { full, policy, source: Some(source.clone()), fresh_packs, ..books }).await
+        self.record(Books { full, policy, source: Some(source.clone()), fresh_packs, boundary_moved, ..books }).await
     }
 
     /// Fetches what is new and changes references accordingly. Somebody may push meanwhile: then what is to be changed is
     /// decided anew, by what is there now.
     async fn fetch_and_publish(&self, sync: Sync<'_>, mut local: LocalRefs) -> Result<Published> {
         let recorded = as_plan_baseline(sync.baseline);
-        let mut packs = Vec::new();
+        let (mut packs, mut shallow) = (Vec::new(), None);
         let mut fetched: HashSet<ObjectId> = HashSet::new();
         for attempts_left in (0..PUBLISH_ATTEMPTS).rev() {
             let plan = plan(sync.mapping, &recorded, &local, sync.advertised)?;
-            let wants: Vec<_> = plan.wants.iter().copied().filter(|id| !fetched.contains(id)).collect();
-            packs.extend(self.fetch(&self.published, sync.upstream, &wants, Durability::Engine).await?.packs);
+            let is_limited = sync.depth.is_some() || !local.shallow.is_empty();
+            let wants = if is_limited { &plan.tips } else { &plan.wants };
+            let wants: Vec<_> = wants.iter().copied().filter(|id| !fetched.contains(id)).collect();
+            let brought = self.fetch(&self.published, sync.upstream, &wants, sync.depth, Durability::Engine).await?;
+            packs.extend(brought.packs);
             fetched.extend(wants);
             self.step("fetched").await?;
+            if let Some(boundary) = brought.shallow {
+                self.publish_boundary(&boundary).await?;
+                shallow = Some(boundary);
+            }
             let facts = self.object_facts(&self.published, &plan).await?;
             let change = plan.publish(&facts, &self.parts.clock.now().utc_day())?;
             let head_before = local.head.clone();
             if change.edits.is_empty() && change.head.is_none() {
-                return Ok(Published { plan, facts, packs, head_before });
+                return Ok(Published { plan, facts, packs, head_before, shallow });
             }
             let permit = self.permit().await?;
             match self.parts.backend.update_refs(&self.published, change, Box::new(permit)).await {
@@ -155,10 +171,19 @@ impl Attempt {
                     tracing::debug!(%error, "references moved while upstream was fetched");
                     local = self.parts.backend.read_refs(&self.published).await?;
                 }
-                result => return result.map(|()| Published { plan, facts, packs, head_before }),
+                result => return result.map(|()| Published { plan, facts, packs, head_before, shallow }),
             }
         }
         Err(Error::new(ErrorKind::Internal, "the last attempt returns"))
+    }
+
+    /// Changes the shallow boundary. As with git that comes before the references, which may lead to what is cut off there;
+    /// the old ones only seem to have less history for a moment.
+    async fn publish_boundary(&self, boundary: &[ObjectId]) -> Result<()> {
+        let change = RefTransaction { shallow: Some(boundary.to_vec()), ..RefTransaction::default() };
+        let permit = self.permit().await?;
+        self.parts.backend.update_refs(&self.published, change, Box::new(permit)).await?;
+        self.step("boundary published").await
     }
 
     /// Tells the repository's own configuration what is mirrored from where, if that has changed.
@@ -248,6 +273,7 @@ impl Attempt {
         directory: &Path,
         source: &SourceUrl,
         wants: &[ObjectId],
+        depth: Option<Depth>,
         durability: Durability,
     ) -> Result<Fetched> {
         if wants.is_empty() {
@@ -260,6 +286,7 @@ impl Attempt {
             max_pack_bytes: self.parts.options.max_pack_bytes,
             max_pack_objects: self.parts.options.max_pack_objects,
             min_free_bytes: self.parts.options.min_free_bytes,
+            depth,
             durability,
         };
         let fetched = self.parts.backend.fetch(directory, &request, &self.context).await;

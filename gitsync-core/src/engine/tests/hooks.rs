@@ -90,7 +90,11 @@ pub(super) async fn push(world: &World, repository: &Repository, name: &str, old
     fs::create_dir_all(directory.join("objects").join(&hex[..2])).unwrap();
     fs::write(directory.join("objects").join(&hex[..2]).join(&hex[2..]), b"").unwrap();
     let edits = vec![RefEdit { name: RefName::new(name).unwrap(), old, new: Some(commit) }];
-    world.backend.update_refs(&directory, RefTransaction { edits, head: None }, Box::new(Pushing)).await.unwrap();
+    world
+        .backend
+        .update_refs(&directory, RefTransaction { edits, ..RefTransaction::default() }, Box::new(Pushing))
+        .await
+        .unwrap();
     commit
 }
 

@@ -10,10 +10,11 @@ use crate::engine::task::PURGE_CHUNK;
 use crate::engine::{CreateRepository, EngineOptions, NoSteps};
 use crate::error::ErrorKind;
 use crate::memory::Call;
-use crate::model::{RepositoryId, TaskId};
+use crate::model::{Depth, RepositoryId, TaskId};
 use crate::queue::QueueStats;
 use crate::source::SourceUrl;
 use crate::state::{RepositoryStatus, TaskStatus};
+use crate::store::{RepositoryPatch, Store as _};
 
 #[tokio::test]
 async fn what_a_caller_does_wrong_is_said_clearly_and_leaves_nothing() {
@@ -37,6 +38,32 @@ async fn what_a_caller_does_wrong_is_said_clearly_and_leaves_nothing() {
     let all = world.gitsync.list_repositories(&crate::store::RepositoryFilter::default(), &page).await.unwrap();
     assert_eq!(all.items.len(), 1);
     assert_eq!(world.gitsync.sync(crate::model::RepositoryId(99)).await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn a_depth_that_the_git_engine_cannot_fetch_is_refused_and_never_ignored() {
+    let world = World::new();
+    world.upstream(3);
+    let (repository, _) = world.create("a", true).await;
+    let depth = Depth::new(1).ok();
+    let wish = CreateRepository {
+        name: "b".to_owned(),
+        source: Some(world.source.clone()),
+        depth,
+        ..CreateRepository::default()
+    };
+    let error = world.gitsync.create_repository(repository.organisation, wish).await.unwrap_err();
+    assert_eq!((error.kind(), error.field()), (ErrorKind::Unsupported, Some("depth")));
+    let patch = RepositoryPatch { depth: Some(depth), ..RepositoryPatch::default() };
+    let error = world.gitsync.update_repository(repository.id, repository.version, &patch).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+
+    // A process with another git engine takes it.
+    world.store.update_repository(repository.id, repository.version, &patch).await.unwrap();
+    world.work().await;
+    let failed = world.repository(repository.id).await;
+    assert_eq!(failed.error.map(|error| error.kind), Some(ErrorKind::Unsupported));
+    assert!(!world.published(&repository).exists());
 }
 
 #[tokio::test]

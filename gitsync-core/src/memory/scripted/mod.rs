@@ -151,6 +151,9 @@ impl GitBackend for ScriptedBackend {
     }
 
     async fn fetch(&self, dir: &Path, request: &FetchRequest, context: &CallContext) -> Result<Fetched> {
+        if request.depth.is_some() {
+            return Err(Error::new(ErrorKind::Unsupported, "a script has no depth"));
+        }
         let objects = self.enter(Call::Fetch, Some(context))?.reach(request.wants.iter().copied());
         Files::open(dir)?.add_objects(&objects)?;
         Ok(Fetched { objects: objects.len() as u64, ..Fetched::default() })
@@ -158,7 +161,12 @@ impl GitBackend for ScriptedBackend {
 
     async fn read_refs(&self, dir: &Path) -> Result<LocalRefs> {
         let state = Files::open(dir)?.read()?;
-        Ok(LocalRefs { refs: state.refs.into_iter().collect(), head: state.head, format: state.format })
+        Ok(LocalRefs {
+            refs: state.refs.into_iter().collect(),
+            head: state.head,
+            format: state.format,
+            shallow: Vec::new(),
+        })
     }
 
     async fn update_refs(&self, dir: &Path, change: RefTransaction, permit: Box<dyn PublishPermit>) -> Result<()> {

@@ -50,13 +50,14 @@ pub async fn references_change_all_or_none(subject: Subject) {
         (edit("refs/heads/main/x", None, Some(first)), ErrorKind::Conflict),
         (edit("refs/heads/new", None, Some(missing)), ErrorKind::Corrupt),
     ] {
-        let change = RefTransaction { edits: vec![good.clone(), bad.clone()], head: Some(Head::Detached(first)) };
+        let change =
+            RefTransaction { edits: vec![good.clone(), bad.clone()], head: Some(Head::Detached(first)), shallow: None };
         let changed = mirror.subject.backend.update_refs(mirror.dir(), change, Box::new(Alone)).await;
         assert_eq!(changed.expect_err("it is wrong").kind(), kind, "{bad:?}");
         assert_eq!((git.refs(), git.head()), (before.clone(), "ref: refs/heads/main".to_owned()), "{bad:?}");
     }
     let edits = vec![good, edit("refs/heads/main", Some(second), None), edit("refs/heads/main/x", None, Some(second))];
-    let change = RefTransaction { edits, head: Some(Head::Branch(name("refs/heads/main/x"))) };
+    let change = RefTransaction { edits, head: Some(Head::Branch(name("refs/heads/main/x"))), shallow: None };
     mirror.subject.backend.update_refs(mirror.dir(), change, Box::new(Alone)).await.expect("changed");
     assert_eq!(git.refs(), [(b"refs/heads/good".to_vec(), first), (b"refs/heads/main/x".to_vec(), second)]);
     assert_eq!(git.head(), "ref: refs/heads/main/x");

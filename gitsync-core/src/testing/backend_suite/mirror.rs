@@ -8,9 +8,11 @@ use tempfile::TempDir;
 
 use super::{Alone, Subject};
 use crate::backend::Durability;
-use crate::backend::{Advertisement, CommitStream, CommitWalk, FetchRequest, Fetched, InitOptions, Resolved};
+use crate::backend::{
+    Advertisement, CommitStream, CommitWalk, FetchRequest, Fetched, InitOptions, RefTransaction, Resolved,
+};
 use crate::error::Result;
-use crate::model::{Commit, ObjectFormat, ObjectId, RefName};
+use crate::model::{Commit, Depth, ObjectFormat, ObjectId, RefName};
 use crate::plan::{Baseline, MirrorKind, ObjectFacts, RefMapping, plan};
 use crate::source::SourceUrl;
 use crate::testing::{Git, SmartHttpServer, Upstream};
@@ -50,6 +52,8 @@ pub struct Mirror {
     /// The server over HTTP.
     pub server: SmartHttpServer,
     via: Via,
+    depth: Option<Depth>,
+    moved: usize,
     baseline: Baseline,
     dir: PathBuf,
     _root: TempDir,
@@ -74,12 +78,22 @@ impl Mirror {
             .await
             .expect("a repository can be made");
         let server = SmartHttpServer::start(upstream.root());
-        Mirror { subject, upstream, server, via, baseline: Baseline::new(), dir, _root: root }
+        Mirror { subject, upstream, server, via, depth: None, moved: 0, baseline: Baseline::new(), dir, _root: root }
     }
 
     /// Reaches the upstream another way from now on.
     pub fn reach(&mut self, via: Via) {
         self.via = via;
+    }
+
+    /// Fetches no more than this depth from now on.
+    pub fn limit(&mut self, depth: Option<Depth>) {
+        self.depth = depth;
+    }
+
+    /// Returns how many references the last sync changed.
+    pub(super) fn moved(&self) -> usize {
+        self.moved
     }
 
     /// Returns the directory of the mirror.
@@ -118,6 +132,7 @@ impl Mirror {
             max_pack_bytes: 1 << 30,
             max_pack_objects: 1 << 20,
             min_free_bytes: 0,
+            depth: self.depth,
             durability: Durability::Engine,
         }
     }
@@ -130,14 +145,21 @@ impl Mirror {
         let mapping = RefMapping { kind: MirrorKind::Mirror, exclude: Vec::new() };
         let plan = plan(&mapping, &self.baseline, &local, &advertised)?;
         let mut fetched = None;
-        if !plan.wants.is_empty() {
-            fetched = Some(backend.fetch(&self.dir, &self.request(&plan.wants), &context).await?);
+        let is_limited = self.depth.is_some() || !local.shallow.is_empty();
+        let wants = if is_limited { &plan.tips } else { &plan.wants };
+        if !wants.is_empty() {
+            fetched = Some(backend.fetch(&self.dir, &self.request(wants), &context).await?);
+        }
+        if let Some(shallow) = fetched.as_ref().and_then(|fetched| fetched.shallow.clone()) {
+            let change = RefTransaction { shallow: Some(shallow), ..RefTransaction::default() };
+            backend.update_refs(&self.dir, change, Box::new(Alone)).await?;
         }
         let pairs: Vec<_> = plan.ancestry_questions().into_iter().collect();
         let answers = backend.is_ancestor(&self.dir, &pairs, &context).await?;
         let fast_forwards = pairs.into_iter().zip(answers).filter(|(_, yes)| *yes).map(|(pair, _)| pair).collect();
         let facts = ObjectFacts { fast_forwards, ..ObjectFacts::default() };
         let change = plan.publish(&facts, "20260101")?;
+        self.moved = change.edits.len();
         backend.update_refs(&self.dir, change, Box::new(Alone)).await?;
 
         let baseline: Baseline = advertised.refs.iter().map(|one| (one.name.clone(), one.id)).collect();

@@ -18,6 +18,7 @@ pub mod fetching;
 pub mod listing;
 pub mod local;
 pub mod mirroring;
+pub mod shallow;
 pub mod upkeep;
 
 use std::sync::Arc;
@@ -89,6 +90,9 @@ macro_rules! backend_suite {
             mirroring: clones_and_fast_forwards, forced_and_deleted_branches, names_change_between_file_and_directory,
                 tags_of_all_kinds, head_follows, sha256_repositories, kept_references_stay,
                 references_outside_of_branches_and_tags;
+            shallow: a_line_grows, branches_merge, tags_on_old_commits, branches_are_forced, depths_change,
+                kept_tips_keep_their_boundary, shallow_fetches_are_small, a_failed_fetch_leaves_the_boundary,
+                a_lie_about_the_boundary_is_found_out, ancestry_goes_beyond_the_boundary;
             upkeep: upkeep_changes_no_answer, a_walk_goes_on_while_packs_are_replaced,
                 a_fetch_goes_on_while_packs_are_replaced;
         }

@@ -3,7 +3,8 @@
 use super::harness::{StoreHarness, branch, completion, everything, id, refusal};
 use crate::error::ErrorKind;
 use crate::model::{
-    Commit, MAX_PAGE_ITEMS, ObjectId, OrganisationId, PageRequest, RecordedRef, RefName, Signature, TaskId, TaskKind,
+    Commit, Depth, MAX_PAGE_ITEMS, ObjectId, OrganisationId, PageRequest, RecordedRef, RefName, Signature, TaskId,
+    TaskKind,
 };
 use crate::plan::{Movement, MovementKind, RefPattern};
 use crate::queue::NewJob;
@@ -64,12 +65,14 @@ pub async fn what_users_write_is_bounded(h: StoreHarness) {
 
     let pattern = RefPattern::new(format!("refs/{}*", "p".repeat(1_018))).expect("a pattern");
     let leaving_out = async |name: &str, count: usize| {
-        let new = NewRepository { exclude_refs: vec![pattern.clone(); count], ..h.new_mirror(name).await };
+        let exclude_refs = vec![pattern.clone(); count];
+        let new = NewRepository { exclude_refs, depth: Depth::new(7).ok(), ..h.new_mirror(name).await };
         h.store.create_repository(&new).await
     };
     assert_eq!(refusal(leaving_out("many", MAX_EXCLUDE_REFS + 1).await), ErrorKind::InvalidInput);
     let (many, _) = leaving_out("many", MAX_EXCLUDE_REFS).await.expect("there are few enough");
-    assert_eq!((many.exclude_refs.len(), h.repository(many.id).await), (MAX_EXCLUDE_REFS, many));
+    assert_eq!((many.exclude_refs.len(), many.depth), (MAX_EXCLUDE_REFS, Depth::new(7).ok()));
+    assert_eq!(h.repository(many.id).await, many);
     let patch = |count: usize| RepositoryPatch {
         exclude_refs: Some(vec![pattern.clone(); count]),
         sync_interval: Some(Some(MAX_SYNC_INTERVAL)),

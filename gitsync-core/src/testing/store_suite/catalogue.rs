@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::harness::{SECOND, StoreHarness, completion, everything, refusal};
 use crate::error::ErrorKind;
-use crate::model::{Layout, OrganisationId, Repository, RepositoryId, TaskId, TaskKind};
+use crate::model::{Depth, Layout, OrganisationId, Repository, RepositoryId, TaskId, TaskKind};
 use crate::plan::RefPattern;
 use crate::rules::{Disposition, Request};
 use crate::store::{CommitFilter, NewRepository, RepositoryFilter, RepositoryPatch};
@@ -56,6 +56,8 @@ pub async fn an_impossible_repository_is_refused(h: StoreHarness) {
     assert_eq!(refusal(h.store.create_repository(&homeless).await), ErrorKind::NotFound);
     let sourceless = NewRepository { source: None, layout: Layout::Mirror, ..mirror.clone() };
     assert_eq!(refusal(h.store.create_repository(&sourceless).await), ErrorKind::InvalidInput);
+    let deep = NewRepository { source: None, layout: Layout::Bare, depth: Depth::new(1).ok(), ..mirror.clone() };
+    assert_eq!(refusal(h.store.create_repository(&deep).await), ErrorKind::InvalidInput);
     assert_eq!(refusal(h.store.task(mirror.task).await), ErrorKind::NotFound);
     assert_eq!((repositories(&h).await, h.outbox().await), (vec![], vec![]));
     h.store.create_repository(&mirror).await.expect("name and task are free");
@@ -94,6 +96,7 @@ pub async fn an_edit_changes_what_it_names(h: StoreHarness) {
         is_public: Some(false),
         sync_interval: Some(Some(Duration::from_micros(90_000_001))),
         exclude_refs: Some(vec![pull.clone()]),
+        depth: Some(None),
     };
     let edit = async |version, patch: &RepositoryPatch| h.store.update_repository(repository.id, version, patch).await;
     let edited = edit(repository.version, &patch).await.expect("the repository can be edited");
@@ -121,6 +124,24 @@ pub async fn an_edit_changes_what_it_names(h: StoreHarness) {
     assert_eq!(reset, expected);
     assert_eq!(refusal(edit(edited.version, &patch).await), ErrorKind::Conflict);
     assert_eq!(h.repository(repository.id).await, reset);
+}
+
+/// A depth is stored, changed and taken away; where the whole history is recorded there is none to be set.
+pub async fn a_depth_takes_no_history_away(h: StoreHarness) {
+    let shallow = NewRepository { depth: Depth::new(3).ok(), ..h.new_mirror("shallow").await };
+    let (shallow, _) = h.store.create_repository(&shallow).await.expect("it can be made");
+    let edit = async |before: &Repository, depth| {
+        let patch = RepositoryPatch { depth: Some(depth), ..RepositoryPatch::default() };
+        h.store.update_repository(before.id, before.version, &patch).await
+    };
+    let mut before = shallow;
+    for depth in [Depth::new(Depth::MAX.into()).ok(), Depth::new(1).ok(), None] {
+        before = edit(&before, depth).await.expect("it can be edited");
+        assert_eq!((before.depth, h.repository(before.id).await), (depth, before.clone()));
+    }
+    let whole = h.migrated("whole").await;
+    assert_eq!(refusal(edit(&whole, Depth::new(3).ok()).await), ErrorKind::Conflict);
+    assert_eq!(h.repository(whole.id).await, whole);
 }
 
 /// Of edits that were made looking at the same version one is stored, and the others learn of it.

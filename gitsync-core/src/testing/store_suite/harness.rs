@@ -72,6 +72,7 @@ impl StoreHarness {
             source_type: SourceType::Custom,
             storage: "default".parse().expect("a storage name"),
             exclude_refs: Vec::new(),
+            depth: None,
             task: TaskId::generate(),
         }
     }

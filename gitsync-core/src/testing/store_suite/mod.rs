@@ -54,7 +54,7 @@ macro_rules! store_suite {
                 names_are_unique_without_regard_to_case,
                 an_impossible_repository_is_refused,
                 task_ids_are_unique,
-                an_edit_changes_what_it_names,
+                an_edit_changes_what_it_names, a_depth_takes_no_history_away,
                 edits_at_once_do_not_overwrite_each_other,
                 edits_and_work_do_not_disturb_each_other,
                 what_does_not_exist_is_not_found,

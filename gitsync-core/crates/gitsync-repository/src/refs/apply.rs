@@ -25,7 +25,8 @@ pub struct Applied {
     pub raced: Vec<RefName>,
 }
 
-/// Applies a change of references and `HEAD`: all of it or, on an error before anything was published, none.
+/// Applies a change of references, `HEAD` and the shallow boundary: all of it or, on an error before anything was
+/// published, none.
 ///
 /// All new values go into `packed-refs` under its lock, so readers see every reference either as it was or as it is to be.
 /// Then the loose files of the changed names are removed, each under a lock taken beforehand. The packed lock is held until
@@ -41,8 +42,11 @@ pub fn apply(
     durability: Durability,
 ) -> Result<Applied> {
     let git_dir = repository.git_dir();
+    let shallow = change.shallow.as_deref();
+    let shallow_lock = shallow.map(|ids| prepare_shallow(repository, ids, durability)).transpose()?;
     let head_lock = change.head.as_ref().map(|head| prepare_head(repository, head, durability)).transpose()?;
     if change.edits.is_empty() {
+        publish_shallow(git_dir, shallow, shallow_lock, durability)?;
         publish_head(git_dir, head_lock, durability)?;
         return Ok(Applied::default());
     }
@@ -54,6 +58,7 @@ pub fn apply(
     edit(repository, change, &mut packed)?;
     check_names(change, &loose, &packed)?;
 
+    publish_shallow(git_dir, shallow, shallow_lock, durability)?;
     publish_packed(git_dir, &packed, durability)?;
     let mut emptied = HashSet::new();
     for (path, lock) in loose_locks {
@@ -197,6 +202,24 @@ fn publish_packed(git_dir: &Path, packed: &PackedRefs, durability: Durability) -
     if let Err(error) = written {
         fs::remove_file(&new).ok();
         return Err(error.into());
+    }
+    Ok(sync_dir(git_dir, durability)?)
+}
+
+/// Locks the `shallow` file and writes what it will be.
+fn prepare_shallow<O>(repository: &Repository<O>, ids: &[ObjectId], durability: Durability) -> Result<Lock> {
+    let lines = ids.iter().map(|id| Ok(format!("{}\n", repository.local_id(id)?))).collect::<Result<String>>()?;
+    let lock = Lock::take(&repository.git_dir().join("shallow"), LOCK_WAIT)?;
+    lock.write(lines.as_bytes(), durability)?;
+    Ok(lock)
+}
+
+/// Puts the new `shallow` file in place; to git a repository without a boundary has none.
+fn publish_shallow(git_dir: &Path, ids: Option<&[ObjectId]>, lock: Option<Lock>, durability: Durability) -> Result<()> {
+    match (ids, lock) {
+        (Some([]), _) => remove_if_there(&git_dir.join("shallow"))?,
+        (_, Some(lock)) => lock.publish()?,
+        _ => return Ok(()),
     }
     Ok(sync_dir(git_dir, durability)?)
 }

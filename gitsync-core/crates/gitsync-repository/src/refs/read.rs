@@ -39,7 +39,9 @@ pub fn read<O>(repository: &Repository<O>) -> Result<LocalRefs> {
     let mut refs: Vec<(RefName, ObjectId)> =
         names.filter_map(|name| Some((RefName::new(name.as_slice()).ok()?, follow(name, &loose, &packed)?))).collect();
     refs.sort_unstable();
-    Ok(LocalRefs { refs, head: read_head(git_dir, format)?, format })
+    let mut shallow: Vec<ObjectId> = repository.shallow().iter().copied().collect();
+    shallow.sort_unstable();
+    Ok(LocalRefs { refs, head: read_head(git_dir, format)?, format, shallow })
 }
 
 /// Returns the id that a reference has or, if it is symbolic, leads to.

@@ -99,6 +99,7 @@ mod tests {
             max_pack_bytes: 3 * LOOK_EVERY,
             max_pack_objects: 10,
             min_free_bytes,
+            depth: None,
             durability: Durability::Engine,
         };
         PackBounds::new(&request, &std::env::temp_dir())

@@ -1,6 +1,6 @@
 //! Rows of repositories.
 
-use gitsync_core::model::{Layout, OrganisationId, RefName, Repository, RepositoryId, SourceType};
+use gitsync_core::model::{Depth, Layout, OrganisationId, RefName, Repository, RepositoryId, SourceType};
 use gitsync_core::plan::RefPattern;
 use gitsync_core::state::RepositoryStatus;
 use gitsync_core::{Result, Timestamp};
@@ -8,10 +8,10 @@ use gitsync_core::{Result, Timestamp};
 use super::{ErrorColumns, micros, read_before, read_error, text, write_before, write_error};
 use crate::schema::repository::{
     ARCHIVED_ERROR_KIND, ARCHIVED_ERROR_MESSAGE, ARCHIVED_STATUS, BASELINE_DIGEST, CREATED_AT, DEFAULT_BRANCH,
-    DELETED_AT, DESCRIPTION, ERROR_KIND, ERROR_MESSAGE, EXCLUDE_REFS, FAILURES, FENCE, ID, IS_PUBLIC, LAST_CHANGED_AT,
-    LAST_COMMIT, LAST_SYNCED_AT, LAYOUT, NAME, NAME_FOLDED, NEXT_SYNC_AT, ORGANISATION, OWNER, POLICY_DIGEST,
-    RECORDED_REFS, RECORDING, SHRANK_AT, SIZE_BYTES, SOURCE, SOURCE_TYPE, STATUS, STORAGE, SYNC_INTERVAL,
-    TOTAL_COMMITS, UPDATED_AT, VERSION,
+    DELETED_AT, DEPTH, DESCRIPTION, ERROR_KIND, ERROR_MESSAGE, EXCLUDE_REFS, FAILURES, FENCE, ID, IS_PUBLIC,
+    LAST_CHANGED_AT, LAST_COMMIT, LAST_SYNCED_AT, LAYOUT, NAME, NAME_FOLDED, NEXT_SYNC_AT, ORGANISATION, OWNER,
+    POLICY_DIGEST, RECORDED_REFS, RECORDING, SHRANK_AT, SIZE_BYTES, SOURCE, SOURCE_TYPE, STATUS, STORAGE,
+    SYNC_INTERVAL, TOTAL_COMMITS, UPDATED_AT, VERSION,
 };
 use crate::statement::Record;
 use crate::{Row, Value};
@@ -36,6 +36,7 @@ pub(crate) fn record(repository: &Repository) -> Record {
         (STORAGE, repository.storage.as_str().into()),
         // One to a line: a pattern holds no control characters.
         (EXCLUDE_REFS, patterns.join("\n").into()),
+        (DEPTH, repository.depth.map(|depth| i64::from(depth.get().get())).into()),
         (SYNC_INTERVAL, repository.sync_interval.map_or(Value::Int(None), micros)),
         (STATUS, repository.status.as_str().into()),
     ];
@@ -78,6 +79,7 @@ pub(crate) fn read(row: &mut Row) -> Result<Repository> {
         source_type: row.named(SOURCE_TYPE, SourceType::from_name)?,
         storage: row.parsed(STORAGE, str::parse)?,
         exclude_refs: row.parsed(EXCLUDE_REFS, patterns)?,
+        depth: row.opt_int(DEPTH)?.map(Depth::new).transpose()?,
         sync_interval: row.opt_duration(SYNC_INTERVAL)?,
         status: row.named(STATUS, RepositoryStatus::from_name)?,
         error,

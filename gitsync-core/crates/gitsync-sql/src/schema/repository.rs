@@ -63,7 +63,7 @@ pub(crate) fn table() -> TableCreateStatement {
         .col(one_of(text(SOURCE_TYPE), SourceType::ALL.iter().map(|kind| kind.as_str())))
         .col(text(STORAGE))
         .col(text(EXCLUDE_REFS))
-        // How many commits of each branch and tag are fetched; missing for all. Nothing sets it yet.
+        // How many generations of commits are fetched; missing for all.
         .col(opt_int(DEPTH))
         .col(opt_int(SYNC_INTERVAL))
         .col(one_of(text(STATUS), statuses()))
