@@ -64,13 +64,23 @@ impl SourcePolicyBuilder {
         self
     }
 
+    /// Adds a directory in which push targets may lie that are files; the rest is as for
+    /// [`file_root`](SourcePolicyBuilder::file_root). Sources are not read from there.
+    pub fn push_root(mut self, root: impl Into<PathBuf>) -> Self {
+        self.policy.push_roots.push(root.into());
+        self
+    }
+
     /// Finishes the policy.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if a file root does not exist.
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if a file root or push root does not exist.
     pub fn build(mut self) -> Result<SourcePolicy> {
         for root in &mut self.policy.file_roots {
             *root = root.canonicalize().map_err(|error| unresolved("file_roots", root, error))?;
+        }
+        for root in &mut self.policy.push_roots {
+            *root = root.canonicalize().map_err(|error| unresolved("push_roots", root, error))?;
         }
         Ok(self.policy)
     }

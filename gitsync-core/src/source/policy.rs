@@ -45,6 +45,8 @@ pub struct SourcePolicy {
     pub(super) ports: Option<BTreeSet<u16>>,
     /// Canonical.
     pub(super) file_roots: Vec<PathBuf>,
+    /// Canonical.
+    pub(super) push_roots: Vec<PathBuf>,
     /// Canonical as far as they exist.
     storage_roots: Vec<PathBuf>,
 }
@@ -58,6 +60,7 @@ impl Default for SourcePolicy {
             denied_hosts: Vec::new(),
             ports: None,
             file_roots: Vec::new(),
+            push_roots: Vec::new(),
             storage_roots: Vec::new(),
         }
     }
@@ -73,8 +76,8 @@ impl SourcePolicy {
         SourcePolicyBuilder::new()
     }
 
-    /// Makes the directories where repositories are kept unreachable as file sources, whatever the file roots say: otherwise
-    /// anybody who may name a source could read every repository.
+    /// Makes the directories where repositories are kept unreachable as file sources and push targets, whatever the file roots
+    /// say: otherwise anybody who may name a source could read every repository.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if a file root lies inside one of them, or one cannot be resolved.
@@ -82,7 +85,8 @@ impl SourcePolicy {
         for root in roots {
             let root = root.as_ref();
             let canonical = canonicalize_existing(root).map_err(|error| unresolved("storage_roots", root, error))?;
-            if let Some(inside) = self.file_roots.iter().find(|file_root| file_root.starts_with(&canonical)) {
+            let mut file_roots = self.file_roots.iter().chain(&self.push_roots);
+            if let Some(inside) = file_roots.find(|file_root| file_root.starts_with(&canonical)) {
                 return Err(Error::new(ErrorKind::InvalidInput, "a file root lies inside a storage root")
                     .with("file_root", inside.display())
                     .with("storage_root", canonical.display())
@@ -133,6 +137,19 @@ impl SourcePolicy {
         }
     }
 
+    /// Checks what can be told of a push target without asking anybody: as for a source, but files are allowed by their own
+    /// list of directories.
+    ///
+    /// # Errors
+    /// [`ErrorKind::SourceRefused`].
+    pub fn check_target(&self, url: &SourceUrl) -> Result<()> {
+        match url.host() {
+            None if self.push_roots.is_empty() || !self.schemes.contains(&Scheme::File) => Err(no_push_roots()),
+            None => Ok(()),
+            Some(_) => self.check_url(url),
+        }
+    }
+
     /// Checks one address on its own, without regard to the name that led to it.
     ///
     /// # Errors
@@ -167,12 +184,31 @@ impl SourcePolicy {
         if !self.schemes.contains(&Scheme::File) || self.file_roots.is_empty() {
             return Err(no_file_roots());
         }
+        self.check_path(path, &self.file_roots, || {
+            refused("the path is outside the directories files may be read from", "see file_roots")
+        })
+    }
+
+    /// Like [`check_file_path`](SourcePolicy::check_file_path), for a repository that is pushed to: what may be read may not
+    /// therefore be written.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn check_push_path(&self, path: &Path) -> Result<PathBuf> {
+        if !self.schemes.contains(&Scheme::File) || self.push_roots.is_empty() {
+            return Err(no_push_roots());
+        }
+        self.check_path(path, &self.push_roots, || {
+            refused("the path is outside the directories that may be pushed to", "see push_roots")
+        })
+    }
+
+    fn check_path(&self, path: &Path, roots: &[PathBuf], outside: impl Fn() -> Error) -> Result<PathBuf> {
         // The part that exists decides, so that the answer tells nothing about what exists elsewhere.
         let resolved = canonicalize_existing(path).unwrap_or_default();
         let inside = |roots: &[PathBuf]| roots.iter().any(|root| resolved.starts_with(root));
-        if !inside(&self.file_roots) || inside(&self.storage_roots) {
-            return Err(refused("the path is outside the directories files may be read from", "see file_roots")
-                .with("path", path.display()));
+        if !inside(roots) || inside(&self.storage_roots) {
+            return Err(outside().with("path", path.display()));
         }
         path.canonicalize().map_err(|error| {
             Error::new(ErrorKind::SourceNotFound, "there is no repository at this path")
@@ -234,6 +270,13 @@ fn not_allowed(host: &Host) -> Error {
 
 fn no_file_roots() -> Error {
     refused("file sources are not allowed", "add file to allowed_schemes and list their directories in file_roots")
+}
+
+fn no_push_roots() -> Error {
+    refused(
+        "pushing to files is not allowed",
+        "add file to allowed_schemes and list the directories that may be pushed to in push_roots",
+    )
 }
 
 pub(super) fn unresolved(setting: &'static str, path: &Path, error: std::io::Error) -> Error {

@@ -368,6 +368,38 @@ fn files_are_read_inside_their_roots_only() {
 }
 
 #[test]
+fn files_are_pushed_to_only_where_that_is_allowed() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = dir.path().canonicalize().unwrap();
+    let (read, push, storage) = (base.join("read"), base.join("push"), base.join("push/storage"));
+    for path in [&read, &push, &storage] {
+        fs::create_dir_all(path.join("a.git")).unwrap();
+    }
+    symlink(&read, push.join("out")).unwrap();
+    let files = || SourcePolicy::builder().schemes([Scheme::File, Scheme::Https]);
+    let policy = files().file_root(&read).push_root(&push).build().unwrap().with_storage_roots([&storage]).unwrap();
+    let check = |path: &Path| policy.check_push_path(path).map_err(|error| error.kind());
+    assert_eq!(check(&push.join("a.git")), Ok(push.join("a.git")));
+    assert_eq!(check(&push.join("b.git")), Err(ErrorKind::SourceNotFound));
+    for path in [read.join("a.git"), push.join("out/a.git"), storage.join("a.git"), base.join("c.git")] {
+        assert_eq!(check(&path), Err(ErrorKind::SourceRefused), "{}", path.display());
+    }
+    let read_only = policy.check_file_path(&push.join("a.git"));
+    assert_eq!(read_only.unwrap_err().kind(), ErrorKind::SourceRefused);
+
+    let target = |policy: &SourcePolicy, url: &str| policy.check_target(&url.parse().unwrap()).is_ok();
+    assert!(target(&policy, "/anything") && target(&policy, "https://example.com/a"));
+    assert!(!target(&policy, "https://127.0.0.1/a") && !target(&policy, "http://example.com/a"));
+    assert!(!target(&files().file_root(&read).build().unwrap(), "/anything"));
+    assert!(!target(&SourcePolicy::builder().push_root(&push).build().unwrap(), "/anything"), "no file scheme");
+
+    let inside = files().push_root(&storage).build().unwrap();
+    assert_eq!(inside.with_storage_roots([&push]).unwrap_err().kind(), ErrorKind::InvalidInput);
+    let missing = SourcePolicy::builder().push_root(base.join("missing")).build();
+    assert_eq!(missing.unwrap_err().kind(), ErrorKind::InvalidInput);
+}
+
+#[test]
 fn secrets_are_split_off_and_never_shown() {
     let split = |text: &str| match SourceUrl::parse(text).unwrap().credentials {
         Some(Credentials::UserPassword { user, password }) => Some((user, password.expose_secret().to_owned())),

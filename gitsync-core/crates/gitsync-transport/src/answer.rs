@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use gitsync_core::source::SourceUrl;
+use gitsync_core::transport::Service;
 use gitsync_core::{Error, ErrorKind};
 use ureq::http::{HeaderMap, StatusCode, header};
 use url::Url;
@@ -41,6 +42,10 @@ pub(crate) fn failure(
                 Some(pause) => error.retry_in(pause),
                 None => error,
             }
+        }
+        403 if suffix.contains(Service::ReceivePack.as_str()) => {
+            new(ErrorKind::PermissionDenied, "the server does not allow pushing to the repository")
+                .hint("check what the configured credentials may do")
         }
         403 => new(ErrorKind::PermissionDenied, "the server does not allow reading the repository")
             .hint("check what the configured credentials may do"),

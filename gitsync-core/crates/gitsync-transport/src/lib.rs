@@ -5,7 +5,8 @@
 //!
 //! - **Policy.** A source is checked before anything happens, and every address its host resolves to before the connection is
 //!   made; the connection then goes to one of exactly those addresses. Proxies of the environment are ignored. A file source
-//!   is read if all its parts lie below the file roots, also what its links and lists of alternates lead to.
+//!   is read if all its parts lie below the file roots, also what its links and lists of alternates lead to. One is pushed to
+//!   if they lie below the push roots; its hooks do not run.
 //! - **Redirects** are never followed. They come back as
 //!   [`SourceRedirected`](gitsync_core::ErrorKind::SourceRedirected) with the new address of the repository and the status
 //!   (context `status`); whoever decides to follow it passes the policy again.
@@ -13,7 +14,7 @@
 //! - **Limits.** Cancellation, the deadline, and the idle limit end a call wherever it is, also while it resolves, connects or
 //!   waits for a byte. Responses are bounded.
 //!
-//! `http`, `https` and `file` sources work; files need the `git` program, which reads the upstream for us. `ssh` and `git`
+//! `http`, `https` and `file` sources work; files need the `git` program, which reads and writes them for us. `ssh` and `git`
 //! sources are answered with [`Unsupported`](gitsync_core::ErrorKind::Unsupported) for now.
 //!
 //! ```no_run
@@ -115,7 +116,10 @@ impl Transport for NetTransport {
 
     fn connect(&self, url: &SourceUrl, service: Service, version: u8, limits: &CallLimits) -> Result<Connection> {
         limits.check()?;
-        self.policy.check_url(url)?;
+        match service {
+            Service::UploadPack => self.policy.check_url(url),
+            Service::ReceivePack => self.policy.check_target(url),
+        }?;
         match url.scheme() {
             Scheme::File => file::connect(self, url, service, version, limits),
             Scheme::Ssh | Scheme::Git => {

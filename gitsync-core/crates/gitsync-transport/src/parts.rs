@@ -1,4 +1,4 @@
-//! What git reads besides the directory it is given.
+//! What git reads and writes besides the directory it is given.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -7,8 +7,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use gitsync_core::source::SourcePolicy;
-use gitsync_core::transport::CallLimits;
+use gitsync_core::transport::{CallLimits, Service};
 use gitsync_core::{Error, ErrorKind, Result};
 
 /// What git reads of the git directory of a repository that it serves.
@@ -25,6 +24,9 @@ const PARTS: [&str; 10] = [
     "shallow",
 ];
 
+/// What git writes when it is pushed to, and does not read.
+const WRITTEN: [&str; 1] = ["logs"];
+
 /// How many lists of alternates git follows, one named by the other, after the first.
 const MAX_DEPTH: usize = 5;
 
@@ -37,7 +39,10 @@ const MAX_LIST_BYTES: u64 = 1 << 20;
 /// How many entries are looked at between two looks at the limits.
 const CHECK_EVERY: usize = 1024;
 
-/// Checks that all parts of the repository in `git_dir` lie where the policy allows files to be read: whoever may write in
+/// Finds out where a path really leads, if that is allowed.
+pub(crate) type Place<'a> = dyn Fn(&Path) -> Result<PathBuf> + 'a;
+
+/// Checks that all parts of the repository in `git_dir` that a service uses lie where `place` allows: whoever may write in
 /// there can make any of them a link, or name directories elsewhere, and git follows.
 ///
 /// What is changed between this and the moment when git reads is not seen.
@@ -45,8 +50,12 @@ const CHECK_EVERY: usize = 1024;
 /// # Errors
 /// [`ErrorKind::SourceRefused`] for a part that leads out, [`ErrorKind::LimitExceeded`] for a repository of too many files,
 /// and those of the limits.
-pub(crate) fn check(policy: &SourcePolicy, git_dir: &Path, limits: &CallLimits) -> Result<()> {
-    let mut check = Check { policy, limits, walked: HashSet::new(), borrowed: HashSet::new(), entries: 0 };
+pub(crate) fn check(git_dir: &Path, service: Service, place: &Place<'_>, limits: &CallLimits) -> Result<()> {
+    let mut parts = PARTS.to_vec();
+    if service == Service::ReceivePack {
+        parts.extend(WRITTEN);
+    }
+    let mut check = Check { parts, place, limits, walked: HashSet::new(), borrowed: HashSet::new(), entries: 0 };
     check.parts(git_dir)?;
     // Without its newline, and nothing else, as git has it.
     if let Some(text) = read_list(&git_dir.join("commondir"))? {
@@ -59,7 +68,8 @@ pub(crate) fn check(policy: &SourcePolicy, git_dir: &Path, limits: &CallLimits) 
 }
 
 struct Check<'a> {
-    policy: &'a SourcePolicy,
+    parts: Vec<&'static str>,
+    place: &'a Place<'a>,
     limits: &'a CallLimits,
     /// Where links led. Each place is looked at once.
     walked: HashSet<PathBuf>,
@@ -70,7 +80,8 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn parts(&mut self, git_dir: &Path) -> Result<()> {
-        for part in PARTS.map(|part| git_dir.join(part)) {
+        for part in self.parts.clone() {
+            let part = git_dir.join(part);
             if let Some(place) = self.follow(&part)? {
                 self.walk(place)?;
             }
@@ -151,10 +162,12 @@ impl Check<'_> {
 
     /// Returns where a path ends that `part` of the repository is or names.
     fn inside(&self, path: &Path, part: &Path) -> Result<PathBuf> {
-        self.policy.check_file_path(path).map_err(|error| match error.kind() {
+        (self.place)(path).map_err(|error| match error.kind() {
             // Where it leads is nobody's business.
             ErrorKind::SourceRefused => refused("a part of the repository leads out of the allowed directories", part)
-                .hint("add where it leads to file_roots, or use a copy that needs nothing from elsewhere"),
+                .hint(
+                    "add where it leads to file_roots (or push_roots), or use a copy that needs nothing from elsewhere",
+                ),
             _ => error,
         })
     }
