@@ -436,7 +436,6 @@ async fn who_reads_only_what_is_public_sees_what_is_in_it_and_no_more(kind: Stor
     world.work().await;
     let patch = RepositoryPatch {
         exclude_refs: Some(vec![RefPattern::new("refs/classified/*").unwrap()]),
-        depth: None,
         sync_interval: Some(Some(std::time::Duration::from_secs(3600))),
         ..RepositoryPatch::default()
     };
