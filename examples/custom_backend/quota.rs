@@ -7,8 +7,8 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use gitsync_core::backend::{
-    Advertisement, CallContext, Capabilities, CommitStream, CommitWalk, FetchRequest, Fetched, GitBackend, InitOptions,
-    LocalRefs, PublishPermit, RefTransaction, Resolved,
+    Advertisement, CallContext, Capabilities, Checkout, CommitStream, CommitWalk, FetchRequest, Fetched, GitBackend,
+    InitOptions, LocalRefs, PublishPermit, RefTransaction, Resolved,
 };
 use gitsync_core::blocking::BlockingPool;
 use gitsync_core::model::ObjectId;
@@ -75,6 +75,20 @@ impl<E: GitBackend> GitBackend for Quota<E> {
 
     async fn update_refs(&self, dir: &Path, change: RefTransaction, permit: Box<dyn PublishPermit>) -> Result<()> {
         self.engine.update_refs(dir, change, permit).await
+    }
+
+    async fn check_out(
+        &self,
+        dir: &Path,
+        checkout: Checkout,
+        permit: Box<dyn PublishPermit>,
+        context: &CallContext,
+    ) -> Result<()> {
+        self.engine.check_out(dir, checkout, permit, context).await
+    }
+
+    async fn recover_checkout(&self, dir: &Path, permit: Box<dyn PublishPermit>, context: &CallContext) -> Result<()> {
+        self.engine.recover_checkout(dir, permit, context).await
     }
 
     async fn resolve(&self, dir: &Path, ids: &[ObjectId]) -> Result<Vec<Resolved>> {

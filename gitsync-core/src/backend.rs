@@ -111,6 +111,21 @@ pub struct RefTransaction {
     pub shallow: Option<Vec<ObjectId>>,
 }
 
+/// What an engine writes into `index.lock` while it checks out, so that one that a crash left can be told from git's own, which
+/// somebody may hold for as long as an editor is open.
+pub const CHECKOUT_LOCK_MARK: &[u8] = b"gitsync\n";
+
+/// A working tree on its way from one commit to another, and the references that change with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkout {
+    /// What `HEAD` leads to now; `None` if it is unborn.
+    pub from: Option<ObjectId>,
+    /// The commit that is to be checked out.
+    pub to: ObjectId,
+    /// The references that change as one, once the files have; `HEAD` has to lead to `to` by them.
+    pub change: RefTransaction,
+}
+
 /// Who makes the changes of a call survive a loss of power.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
@@ -289,6 +304,18 @@ pub trait PublishPermit: Send {
 ///     async fn update_refs(&self, dir: &Path, change: RefTransaction, permit: Box<dyn PublishPermit>) -> Result<()> {
 ///         self.engine.update_refs(dir, change, permit).await
 ///     }
+///     async fn check_out(
+///         &self,
+///         dir: &Path,
+///         checkout: Checkout,
+///         permit: Box<dyn PublishPermit>,
+///         context: &CallContext,
+///     ) -> Result<()> {
+///         self.engine.check_out(dir, checkout, permit, context).await
+///     }
+///     async fn recover_checkout(&self, dir: &Path, permit: Box<dyn PublishPermit>, context: &CallContext) -> Result<()> {
+///         self.engine.recover_checkout(dir, permit, context).await
+///     }
 ///     async fn resolve(&self, dir: &Path, ids: &[ObjectId]) -> Result<Vec<Resolved>> {
 ///         self.engine.resolve(dir, ids).await
 ///     }
@@ -349,6 +376,33 @@ pub trait GitBackend: fmt::Debug + Send + Sync {
     /// [`Conflict`](crate::ErrorKind::Conflict) if a reference has not the expected old id or a name collides with
     /// another; `Corrupt` if a new id is not there.
     async fn update_refs(&self, dir: &Path, change: RefTransaction, permit: Box<dyn PublishPermit>) -> Result<()>;
+
+    /// Brings the working tree and the index from one commit to another, and then changes references. Only an engine with
+    /// the capability `worktree` does.
+    ///
+    /// Files hold what was committed, byte for byte: no filter and no hook runs, whatever attributes and configuration
+    /// say. Submodules become empty directories. Nothing is written outside of the tree, through a symbolic link, or into
+    /// the repository itself. A crash leaves what [`recover_checkout`](GitBackend::recover_checkout) takes back.
+    ///
+    /// # Errors
+    /// [`Conflict`](crate::ErrorKind::Conflict) if `HEAD` is not at `from`, if a tracked file or the index was changed, or if
+    /// something that is not tracked, ignored or not, is in the way; `SourceRefused` if the commit has a path that must not
+    /// be written; `LimitExceeded` if it is too large. Then nothing was touched. Those of
+    /// [`update_refs`](GitBackend::update_refs), and then the next call begins by taking the files back.
+    async fn check_out(
+        &self,
+        dir: &Path,
+        checkout: Checkout,
+        permit: Box<dyn PublishPermit>,
+        context: &CallContext,
+    ) -> Result<()>;
+
+    /// Takes back what a crash left of a [`check_out`](GitBackend::check_out) that did not get as far as changing references:
+    /// each file that is as that one put it becomes what it was. What was changed since stays. Nothing to do is no error.
+    ///
+    /// # Errors
+    /// [`Timeout`](crate::ErrorKind::Timeout) if another program holds the index.
+    async fn recover_checkout(&self, dir: &Path, permit: Box<dyn PublishPermit>, context: &CallContext) -> Result<()>;
 
     /// Tells for each id, in order, what it leads to.
     async fn resolve(&self, dir: &Path, ids: &[ObjectId]) -> Result<Vec<Resolved>>;

@@ -5,10 +5,12 @@ use std::path::Path;
 use gitsync_core::Result;
 use gitsync_core::backend::{Advertisement, Capabilities, FetchRequest, Fetched, ProgressSink};
 use gitsync_core::blocking::BatchLimits;
+use gitsync_core::model::ObjectFormat;
 use gitsync_repository::upstream::{Call, Remembered};
-use gitsync_repository::{Backend, Engine};
+use gitsync_repository::{Backend, Engine, IndexEntry};
 
 use crate::fetch::fetch;
+use crate::index;
 use crate::odb::Odb;
 use crate::open::{Repository, open};
 use crate::options::Git2Options;
@@ -39,6 +41,7 @@ impl Engine for Git2 {
         let mut capabilities = Capabilities::default();
         capabilities.unborn_head = true;
         capabilities.shallow = true;
+        capabilities.worktree = true;
         capabilities
     }
 
@@ -48,6 +51,14 @@ impl Engine for Git2 {
 
     fn batch(&self) -> BatchLimits {
         self.options.batch
+    }
+
+    fn read_index(&self, path: &Path, _format: ObjectFormat) -> Result<Vec<IndexEntry>> {
+        index::read(path)
+    }
+
+    fn write_index(&self, path: &Path, _format: ObjectFormat, entries: &[IndexEntry]) -> Result<()> {
+        index::write(path, entries)
     }
 
     fn open(&self, dir: &Path) -> Result<Repository> {

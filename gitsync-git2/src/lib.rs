@@ -15,6 +15,7 @@
 mod backend;
 mod convert;
 mod fetch;
+mod index;
 mod odb;
 mod open;
 mod options;

@@ -5,10 +5,12 @@ use std::path::Path;
 use gitsync_core::Result;
 use gitsync_core::backend::{Advertisement, Capabilities, FetchRequest, Fetched, ProgressSink};
 use gitsync_core::blocking::BatchLimits;
+use gitsync_core::model::ObjectFormat;
 use gitsync_repository::upstream::{Call, Remembered};
-use gitsync_repository::{Backend, Engine};
+use gitsync_repository::{Backend, Engine, IndexEntry};
 
 use crate::fetch::fetch;
+use crate::index;
 use crate::odb::Odb;
 use crate::open::{Repository, open};
 use crate::options::GixOptions;
@@ -40,6 +42,7 @@ impl Engine for Gix {
         capabilities.sha256 = true;
         capabilities.unborn_head = true;
         capabilities.shallow = true;
+        capabilities.worktree = true;
         capabilities
     }
 
@@ -49,6 +52,14 @@ impl Engine for Gix {
 
     fn batch(&self) -> BatchLimits {
         self.options.batch
+    }
+
+    fn read_index(&self, path: &Path, format: ObjectFormat) -> Result<Vec<IndexEntry>> {
+        index::read(path, format)
+    }
+
+    fn write_index(&self, path: &Path, format: ObjectFormat, entries: &[IndexEntry]) -> Result<()> {
+        index::write(path, format, entries)
     }
 
     fn open(&self, dir: &Path) -> Result<Repository> {

@@ -13,6 +13,7 @@
 pub mod backend;
 pub mod convert;
 mod fetch;
+mod index;
 mod odb;
 pub mod open;
 pub mod options;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use gitsync_core::backend::{
-    Advertisement, CallContext, Capabilities, CommitStream, CommitWalk, FetchRequest, Fetched, InitOptions, LocalRefs,
-    PublishPermit, RefTransaction, Resolved,
+    Advertisement, CallContext, Capabilities, Checkout, CommitStream, CommitWalk, FetchRequest, Fetched, InitOptions,
+    LocalRefs, PublishPermit, RefTransaction, Resolved,
 };
 use gitsync_core::blocking::{BlockingPool, CommitSink};
 use gitsync_core::model::ObjectId;
@@ -18,10 +18,11 @@ use crate::engine::Engine;
 use crate::graph::Graph;
 use crate::init::init;
 use crate::peel::resolve;
-use crate::refs;
+use crate::refs::{self, Applied};
 use crate::repository::require_sha1;
 use crate::upstream::{Call, Remembered};
 use crate::walk::walk;
+use crate::worktree;
 
 /// The [`GitBackend`] on an [`Engine`]. Clones share their threads.
 #[derive(Debug)]
@@ -112,14 +113,36 @@ impl<E: Engine> GitBackend for Backend<E> {
             // Held until the work has really ended, whoever may still wait for it.
             let permit = permit;
             let applied = refs::apply(&engine.open(&dir)?, &change, permit.durability())?;
-            if !applied.raced.is_empty() {
-                // What is there is not what was planned, and is recorded as if it were until the next sync sees it.
-                let count = applied.raced.len();
-                tracing::warn!(count, directory = %dir.display(), "somebody created references while they were changed");
-            }
+            tell_of_raced(&applied, &dir);
             Ok(())
         };
         self.pool.run(apply).await
+    }
+
+    async fn check_out(
+        &self,
+        dir: &Path,
+        checkout: Checkout,
+        permit: Box<dyn PublishPermit>,
+        context: &CallContext,
+    ) -> Result<()> {
+        let (dir, engine) = (dir.to_owned(), Arc::clone(&self.engine));
+        let check_out = move |limits: &CallLimits| {
+            let permit = permit;
+            let applied = worktree::check_out(&*engine, &engine.open(&dir)?, &checkout, limits, permit.durability())?;
+            tell_of_raced(&applied, &dir);
+            Ok(())
+        };
+        self.pool.run_within(&context.limits, check_out).await
+    }
+
+    async fn recover_checkout(&self, dir: &Path, permit: Box<dyn PublishPermit>, context: &CallContext) -> Result<()> {
+        let (dir, engine) = (dir.to_owned(), Arc::clone(&self.engine));
+        let recover = move |limits: &CallLimits| {
+            let permit = permit;
+            worktree::recover(&*engine, &engine.open(&dir)?, limits, permit.durability())
+        };
+        self.pool.run_within(&context.limits, recover).await
     }
 
     async fn resolve(&self, dir: &Path, ids: &[ObjectId]) -> Result<Vec<Resolved>> {
@@ -153,5 +176,13 @@ impl<E: Engine> GitBackend for Backend<E> {
             walk(&repository, &request, limits, &mut |commit| Ok(sink.push(commit)))
         };
         self.pool.walk(&context.limits, self.engine.batch(), walk).await
+    }
+}
+
+/// What is there is not what was planned, and is recorded as if it were until the next sync sees it.
+fn tell_of_raced(applied: &Applied, dir: &Path) {
+    if !applied.raced.is_empty() {
+        let count = applied.raced.len();
+        tracing::warn!(count, directory = %dir.display(), "somebody created references while they were changed");
     }
 }

@@ -6,10 +6,12 @@ use std::path::Path;
 use gitsync_core::Result;
 use gitsync_core::backend::{Advertisement, Capabilities, FetchRequest, Fetched, ProgressSink};
 use gitsync_core::blocking::BatchLimits;
+use gitsync_core::model::ObjectFormat;
 
 use crate::objects::Objects;
 use crate::repository::Repository;
 use crate::upstream::{Call, Remembered};
+use crate::worktree::IndexEntry;
 
 /// A git library: how it opens a repository, lists an upstream and fetches. [`Backend`](crate::Backend) makes a
 /// [`GitBackend`](gitsync_core::GitBackend) of it.
@@ -36,6 +38,15 @@ pub trait Engine: Debug + Send + Sync + Sized + 'static {
 
     /// Returns how large the batches of a walk become.
     fn batch(&self) -> BatchLimits;
+
+    /// Reads an index, sorted by path. What it says beside entries and their flags may be passed over.
+    ///
+    /// # Errors
+    /// [`Unsupported`](gitsync_core::ErrorKind::Unsupported) if it is written in a way that is not known.
+    fn read_index(&self, path: &Path, format: ObjectFormat) -> Result<Vec<IndexEntry>>;
+
+    /// Writes an index, of entries sorted by path, to where no file is.
+    fn write_index(&self, path: &Path, format: ObjectFormat, entries: &[IndexEntry]) -> Result<()>;
 
     /// Opens the repository in a directory, in isolation.
     fn open(&self, dir: &Path) -> Result<Repository<Self::Objects>>;

@@ -24,6 +24,7 @@ pub mod refs;
 mod repository;
 pub mod upstream;
 mod walk;
+mod worktree;
 
 pub use backend::Backend;
 pub use boundary::Boundary;
@@ -38,3 +39,4 @@ pub use peel::{Peeled, peel, resolve};
 pub use quarantine::Quarantine;
 pub use repository::{Repository, find_git_dir, read_shallow, require_sha1, stored_format};
 pub use walk::walk;
+pub use worktree::{IndexEntry, Stat};

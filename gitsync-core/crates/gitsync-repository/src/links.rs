@@ -8,10 +8,10 @@ use crate::objects::Kind;
 use crate::peel::target_of;
 
 /// The bits of a tree entry's mode that tell its kind.
-const KIND_OF_ENTRY: u32 = 0o170_000;
+pub(crate) const KIND_OF_ENTRY: u32 = 0o170_000;
 
 /// The kind of an entry that is a commit of another repository: a submodule.
-const SUBMODULE: u32 = 0o160_000;
+pub(crate) const SUBMODULE: u32 = 0o160_000;
 
 /// The tree without entries.
 const EMPTY_TREE_SHA1: &[u8] = b"4b825dc642cb6eb9a060e54bf8d69288fbee4904";
@@ -42,14 +42,25 @@ pub fn links(
     }
 }
 
-fn is_empty_tree(id: &ObjectId) -> bool {
+pub(crate) fn is_empty_tree(id: &ObjectId) -> bool {
     static EMPTY: LazyLock<[Option<ObjectId>; 2]> =
         LazyLock::new(|| [EMPTY_TREE_SHA1, EMPTY_TREE_SHA256].map(|hex| ObjectId::from_hex(hex).ok()));
     EMPTY.contains(&Some(*id))
 }
 
+fn links_of_tree(data: &[u8], format: ObjectFormat, mut each: impl FnMut(&ObjectId) -> bool) -> bool {
+    tree_entries(data, format, |mode, _, id| mode & KIND_OF_ENTRY == SUBMODULE || is_empty_tree(id) || each(id))
+}
+
+/// Calls `each` with the mode, the name and the id of every entry of a tree, and tells whether the tree could be understood.
+/// `each` ends it by returning false.
+///
 /// Old programs wrote modes in odd ways, so of a mode only its number counts.
-fn links_of_tree(mut data: &[u8], format: ObjectFormat, mut each: impl FnMut(&ObjectId) -> bool) -> bool {
+pub(crate) fn tree_entries(
+    mut data: &[u8],
+    format: ObjectFormat,
+    mut each: impl FnMut(u32, &[u8], &ObjectId) -> bool,
+) -> bool {
     let id_len = format.id_len();
     while !data.is_empty() {
         let mut mode = 0_u32;
@@ -64,7 +75,7 @@ fn links_of_tree(mut data: &[u8], format: ObjectFormat, mut each: impl FnMut(&Ob
         let Some(end) = rest.iter().position(|byte| *byte == 0) else { return false };
         let Some((id, next)) = rest[end + 1..].split_at_checked(id_len) else { return false };
         let Ok(id) = ObjectId::from_bytes(id) else { return false };
-        if mode & KIND_OF_ENTRY != SUBMODULE && !is_empty_tree(&id) && !each(&id) {
+        if !each(mode, &rest[..end], &id) {
             return false;
         }
         data = next;

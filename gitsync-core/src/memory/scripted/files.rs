@@ -6,11 +6,14 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::backend::{Head, InitOptions};
+use crate::backend::{Head, InitOptions, RefTransaction};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ObjectFormat, ObjectId, RefName};
 
 const FILE_NAME: &str = "scripted.json";
+
+/// What stands for a working tree: a file that holds the id of a commit.
+const CHECKED_OUT: &str = "checked-out";
 
 /// A repository: `scripted.json` with its references, and `objects/ab/cd…`, an empty file per object.
 pub(super) struct Files(PathBuf);
@@ -20,6 +23,16 @@ pub(super) struct State {
     pub(super) refs: BTreeMap<RefName, ObjectId>,
     pub(super) head: Head,
     pub(super) format: ObjectFormat,
+}
+
+impl State {
+    /// Returns what `HEAD` leads to.
+    pub(super) fn head_id(&self) -> Option<ObjectId> {
+        match &self.head {
+            Head::Branch(name) => self.refs.get(name).copied(),
+            Head::Detached(id) => Some(*id),
+        }
+    }
 }
 
 /// The state as it is written. Names are text, which is all a script can make.
@@ -74,6 +87,40 @@ impl Files {
         let temporary = self.0.join("scripted.json.new");
         fs::write(&temporary, text)?;
         Ok(fs::rename(temporary, self.0.join(FILE_NAME))?)
+    }
+
+    /// Applies a change of references: all of it or none.
+    pub(super) fn apply(&self, change: RefTransaction) -> Result<()> {
+        let mut state = self.read()?;
+        for edit in change.edits {
+            if state.refs.get(&edit.name) != edit.old.as_ref() {
+                return Err(Error::new(ErrorKind::Conflict, "the reference is not where it is expected")
+                    .with("name", &edit.name));
+            }
+            match edit.new {
+                Some(new) if !self.has(new) => {
+                    return Err(Error::new(ErrorKind::Corrupt, "the object is not there").with("id", new));
+                }
+                Some(new) => state.refs.insert(edit.name, new),
+                None => state.refs.remove(&edit.name),
+            };
+        }
+        if let Some(head) = change.head {
+            state.head = head;
+        }
+        self.write(&state)
+    }
+
+    pub(super) fn check_out(&self, commit: ObjectId) -> Result<()> {
+        Ok(fs::write(self.0.join(CHECKED_OUT), commit.to_string())?)
+    }
+
+    pub(super) fn checked_out(&self) -> Result<Option<ObjectId>> {
+        match fs::read_to_string(self.0.join(CHECKED_OUT)) {
+            Ok(text) => text.parse().map(Some),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     pub(super) fn has(&self, id: ObjectId) -> bool {

@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use self::files::Files;
 use self::world::World;
 use crate::backend::{
-    Advertisement, CallContext, Capabilities, CommitStream, CommitWalk, FetchRequest, Fetched, GitBackend, Head,
-    InitOptions, LocalRefs, PublishPermit, RefTransaction, Resolved,
+    Advertisement, CallContext, Capabilities, Checkout, CommitStream, CommitWalk, FetchRequest, Fetched, GitBackend,
+    Head, InitOptions, LocalRefs, PublishPermit, RefTransaction, Resolved,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ObjectId, RefName};
@@ -27,6 +27,8 @@ pub enum Call {
     Fetch,
     /// [`GitBackend::update_refs`].
     UpdateRefs,
+    /// [`GitBackend::check_out`].
+    CheckOut,
     /// [`GitBackend::walk_commits`].
     Walk,
 }
@@ -104,6 +106,22 @@ impl ScriptedBackend {
         self.world().calls.iter().filter(|made| **made == call).count()
     }
 
+    /// Makes the working tree of a repository one that somebody changed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is no repository.
+    pub fn make_dirty(&self, directory: &Path) -> Result<()> {
+        Files::open(directory)?.check_out(self.commit(&[], "changes that nobody committed"))
+    }
+
+    /// Returns what is in the working tree of a repository, if anything is.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is no repository.
+    pub fn checked_out(&self, directory: &Path) -> Result<Option<ObjectId>> {
+        Files::open(directory)?.checked_out()
+    }
+
     /// Counts what `git rev-list --count --branches --tags` would count in a directory.
     ///
     /// # Errors
@@ -139,7 +157,7 @@ impl GitBackend for ScriptedBackend {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { unborn_head: true, ..Capabilities::default() }
+        Capabilities { unborn_head: true, worktree: true, ..Capabilities::default() }
     }
 
     async fn init(&self, dir: &Path, options: &InitOptions) -> Result<()> {
@@ -171,26 +189,35 @@ impl GitBackend for ScriptedBackend {
 
     async fn update_refs(&self, dir: &Path, change: RefTransaction, permit: Box<dyn PublishPermit>) -> Result<()> {
         drop(self.enter(Call::UpdateRefs, None)?);
-        let files = Files::open(dir)?;
-        let mut state = files.read()?;
-        for edit in &change.edits {
-            if state.refs.get(&edit.name) != edit.old.as_ref() {
-                return Err(Error::new(ErrorKind::Conflict, "the reference is not where it is expected")
-                    .with("name", &edit.name));
-            }
-            match edit.new {
-                Some(new) if !files.has(new) => {
-                    return Err(Error::new(ErrorKind::Corrupt, "the object is not there").with("id", new));
-                }
-                Some(new) => state.refs.insert(edit.name.clone(), new),
-                None => state.refs.remove(&edit.name),
-            };
-        }
-        if let Some(head) = change.head {
-            state.head = head;
-        }
-        files.write(&state)?;
+        Files::open(dir)?.apply(change)?;
         drop(permit);
+        Ok(())
+    }
+
+    async fn check_out(
+        &self,
+        dir: &Path,
+        checkout: Checkout,
+        permit: Box<dyn PublishPermit>,
+        context: &CallContext,
+    ) -> Result<()> {
+        drop(self.enter(Call::CheckOut, Some(context))?);
+        let files = Files::open(dir)?;
+        if files.checked_out()? != checkout.from || files.read()?.head_id() != checkout.from {
+            return Err(Error::new(ErrorKind::Conflict, "the working tree is not clean"));
+        }
+        files.apply(checkout.change)?;
+        files.check_out(checkout.to)?;
+        drop(permit);
+        Ok(())
+    }
+
+    async fn recover_checkout(
+        &self,
+        _dir: &Path,
+        _permit: Box<dyn PublishPermit>,
+        _context: &CallContext,
+    ) -> Result<()> {
         Ok(())
     }
 

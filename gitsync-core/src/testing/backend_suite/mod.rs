@@ -18,8 +18,10 @@ pub mod fetching;
 pub mod listing;
 pub mod local;
 pub mod mirroring;
+pub mod regular;
 pub mod shallow;
 pub mod upkeep;
+pub mod worktree;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -95,6 +97,10 @@ macro_rules! backend_suite {
                 a_lie_about_the_boundary_is_found_out, ancestry_goes_beyond_the_boundary;
             upkeep: upkeep_changes_no_answer, a_walk_goes_on_while_packs_are_replaced,
                 a_fetch_goes_on_while_packs_are_replaced;
+            worktree: a_checkout_is_what_git_clones, a_tree_moves_with_all_that_is_in_it,
+                a_changed_tree_is_a_conflict_and_stays, a_first_checkout_finds_what_is_in_the_way,
+                hostile_trees_are_refused, nothing_is_written_through_links, no_filter_and_no_hook_runs,
+                a_crash_in_a_checkout_is_taken_back;
         }
     };
     (@cases $make:expr; $($module:ident: $($case:ident),+;)+) => {
