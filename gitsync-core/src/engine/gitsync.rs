@@ -39,7 +39,8 @@ pub struct CreateRepository {
     pub source: Option<SourceUrl>,
     /// `github`, `gitlab`, `gitea` or `custom`; empty to infer it from the source.
     pub source_type: String,
-    /// Whether it has no working tree; `None` for the default.
+    /// Whether it has no working tree; `None` for the default: yes. In a working tree the checked-out branch follows upstream,
+    /// forward only; see [`plan::Target`](crate::plan::Target).
     pub is_bare: Option<bool>,
     /// Whether every reference follows upstream; `None` for the default: with a source, yes.
     pub is_mirror: Option<bool>,

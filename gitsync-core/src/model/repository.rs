@@ -76,7 +76,7 @@ pub enum Layout {
     Mirror,
     /// Bare; branches and tags follow upstream, if there is one.
     Bare,
-    /// With a working tree.
+    /// With a working tree, whose branch follows upstream's of the same name, forward only.
     Regular,
 }
 

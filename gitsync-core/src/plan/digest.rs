@@ -42,8 +42,9 @@ pub fn policy_digest(
     let mut hasher = Fields::new();
     hasher.field(source.map(ToString::to_string).unwrap_or_default().as_bytes());
     hasher.field(match mapping.kind {
-        MirrorKind::Mirror => b"mirror",
+        MirrorKind::Mirror => &b"mirror"[..],
         MirrorKind::Bare => b"bare",
+        MirrorKind::Regular => b"regular",
     });
     let mut exclude: Vec<_> = mapping.exclude.iter().collect();
     exclude.sort();

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::target::TRACKING;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::RefName;
 
@@ -12,6 +13,9 @@ pub enum MirrorKind {
     Mirror,
     /// Branches and tags: `+refs/heads/*:refs/heads/*` and `+refs/tags/*:refs/tags/*`.
     Bare,
+    /// Branches as remote-tracking ones, tags, and the checked-out branch, see [`Target`](super::Target):
+    /// `+refs/heads/*:refs/remotes/origin/*` and `refs/tags/*:refs/tags/*`.
+    Regular,
 }
 
 /// A pattern of reference names with at most one `*`, as in a refspec: `refs/pull/*`.
@@ -77,13 +81,22 @@ impl RefMapping {
             _ if name.is_reserved() => false,
             MirrorKind::Mirror => true,
             MirrorKind::Bare => name.is_branch() || name.is_tag(),
+            MirrorKind::Regular => name.is_branch() || name.is_tag() || is_tracking(name),
         }
     }
 
-    /// Tells whether an advertised reference is taken over.
+    /// Tells whether an advertised reference, in the repository's names, is taken over.
     pub fn takes(&self, name: &RefName) -> bool {
-        self.manages(name) && !self.exclude.iter().any(|pattern| pattern.matches(name))
+        // With a working tree, what is left out is known by upstream's names, and its own branches have some of those.
+        let is_translated = self.kind == MirrorKind::Regular;
+        self.manages(name) && (is_translated || !self.exclude.iter().any(|pattern| pattern.matches(name)))
     }
+}
+
+/// Tells whether the reference is one of upstream's branches as a repository with a working tree keeps them. Where upstream's
+/// `HEAD` was is not one of them.
+fn is_tracking(name: &RefName) -> bool {
+    name.as_bytes().strip_prefix(TRACKING).is_some_and(|short| short != b"HEAD")
 }
 
 #[cfg(test)]

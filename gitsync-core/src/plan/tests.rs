@@ -239,4 +239,34 @@ proptest! {
         let taken: BTreeSet<_> = upstream.iter().filter(|(name, _)| mapping.takes(name)).map(|(_, id)| *id).collect();
         prop_assert_eq!(&plan.tips, &taken.into_iter().collect::<Vec<_>>());
     }
+    #[test]
+    fn a_pull_moves_one_branch_and_a_second_has_nothing_to_do(
+        (on_disk, upstream) in (any_refs(), any_refs())
+    ) {
+        let mapping = RefMapping { kind: MirrorKind::Regular, exclude: Vec::new() };
+        let (before, there) = (local(&on_disk), advertised(&upstream));
+        let Ok(wanted) = target(&mapping, &before, &there) else {
+            // The checked-out branch was followed and is gone.
+            prop_assert!(!upstream.contains_key(&name("refs/heads/main")));
+            return Ok(());
+        };
+        let history = |refs: &Refs| -> Refs {
+            refs.iter().filter(|(name, _)| name.is_branch() || name.is_tag()).map(|(name, id)| (name.clone(), *id)).collect()
+        };
+        let planned = plan(&mapping, &history(&on_disk), &before, &wanted.advertised).unwrap();
+        let after = apply(&on_disk, &planned.publish(&facts(&planned), DAY).unwrap());
+        for (other, id) in on_disk.iter().filter(|(other, _)| **other != name("refs/heads/main")) {
+            if other.is_branch() || other.is_tag() {
+                prop_assert_eq!(after.get(other), Some(id), "{} is not upstream's to change", other);
+            }
+        }
+        for (other, id) in upstream.iter().filter(|(other, _)| other.is_branch()) {
+            let tracking = name(&other.to_string().replace("refs/heads/", "refs/remotes/origin/"));
+            prop_assert_eq!(after.get(&tracking), Some(id));
+        }
+        let settled = local(&after);
+        let again = target(&mapping, &settled, &there).unwrap();
+        prop_assert_eq!(&again.checkout, &None);
+        prop_assert!(plan(&mapping, &history(&after), &settled, &again.advertised).unwrap().is_noop());
+    }
 }

@@ -1,14 +1,17 @@
 //! What a git program that somebody runs in a repository has to know.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use super::manifest::git_directory;
 use super::sync::sync_directory;
 use crate::backend::Durability;
 use crate::error::Result;
+use crate::model::RefName;
 use crate::plan::{MirrorKind, RefMapping};
 use crate::source::SourceUrl;
 
@@ -45,6 +48,36 @@ pub fn write_git_config(
     Ok(true)
 }
 
+/// Where git keeps where upstream's `HEAD` was.
+pub const REMOTE_HEAD: &[u8] = b"refs/remotes/origin/HEAD";
+
+/// Makes a new clone's branch one that follows upstream's of the same name, as `git clone` does, and says that upstream's
+/// `HEAD` is there, unless it is `unborn`. From then on it is for the users of the working tree to say, so a sync leaves both
+/// alone.
+///
+/// # Errors
+/// Those of the file system.
+pub fn track_branch(repository: &Path, branch: &RefName, unborn: bool) -> Result<()> {
+    let directory = git_directory(repository);
+    let quoted = |name: &[u8]| -> Vec<u8> {
+        let escaped = name.iter().flat_map(|byte| if *byte == b'"' { vec![b'\\', b'"'] } else { vec![*byte] });
+        [b'"'].into_iter().chain(escaped).chain([b'"']).collect()
+    };
+    let short = quoted(branch.short());
+    let section = [b"[branch ", &short[..], b"]\n\tremote = origin\n\tmerge = ", &quoted(branch.as_bytes()), b"\n"];
+    let mut config = fs::File::options().append(true).create(true).open(directory.join("config"))?;
+    config.write_all(&section.concat())?;
+
+    if unborn {
+        return Ok(());
+    }
+    let head = directory.join(OsStr::from_bytes(REMOTE_HEAD));
+    if let Some(parent) = head.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    Ok(fs::write(head, [b"ref: refs/remotes/origin/", branch.short(), b"\n"].concat())?)
+}
+
 /// Makes git's configuration include ours, once.
 fn include(directory: &Path, durability: Durability) -> Result<()> {
     let path = directory.join("config");
@@ -70,6 +103,7 @@ fn text(upstream: Option<(&SourceUrl, &RefMapping)>) -> String {
     let refspecs: &[&str] = match mapping.kind {
         MirrorKind::Mirror => &["+refs/*:refs/*"],
         MirrorKind::Bare => &["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"],
+        MirrorKind::Regular => &["+refs/heads/*:refs/remotes/origin/*"],
     };
     // A string takes everything, so these cannot fail.
     let _ = write!(text, "[remote \"origin\"]\n\turl = {}\n", quoted(&source.to_string()));
@@ -80,7 +114,9 @@ fn text(upstream: Option<(&SourceUrl, &RefMapping)>) -> String {
     for pattern in &mapping.exclude {
         let _ = writeln!(text, "\tfetch = {}", quoted(&format!("^{}", pattern.as_str())));
     }
-    text.push_str("\ttagOpt = --no-tags\n");
+    if mapping.kind != MirrorKind::Regular {
+        text.push_str("\ttagOpt = --no-tags\n");
+    }
     text
 }
 
@@ -121,7 +157,25 @@ mod tests {
         assert!(write_git_config(dir.path(), Some((&source, &bare)), Durability::Engine).unwrap());
         let fetch = git(dir.path(), &["config", "--get-all", "remote.origin.fetch"]);
         assert_eq!(fetch.lines().next(), Some("+refs/heads/*:refs/heads/*"), "the old refspec is gone");
+        let regular = RefMapping { kind: MirrorKind::Regular, ..bare };
+        assert!(write_git_config(dir.path(), Some((&source, &regular)), Durability::Engine).unwrap());
+        let fetch = git(dir.path(), &["config", "--get-all", "remote.origin.fetch"]);
+        assert_eq!(fetch, "+refs/heads/*:refs/remotes/origin/*\n^refs/gitsync/*");
         assert!(write_git_config(dir.path(), None, Durability::Engine).unwrap());
         assert_eq!(git(dir.path(), &["config", "--get-all", "include.path"]), FILE_NAME, "it is included once");
+    }
+    #[test]
+    fn git_knows_what_the_branch_of_a_clone_follows() {
+        let dir = tempfile::tempdir().unwrap();
+        git(dir.path(), &["init", "--quiet", "."]);
+        let branch = RefName::branch("odd/\"name\"#;=").unwrap();
+        track_branch(dir.path(), &RefName::branch("unborn").unwrap(), true).unwrap();
+        assert_eq!(git(dir.path(), &["config", "branch.unborn.merge"]), "refs/heads/unborn");
+        assert!(!dir.path().join(".git/refs/remotes").exists());
+        track_branch(dir.path(), &branch, false).unwrap();
+        assert_eq!(git(dir.path(), &["config", "branch.odd/\"name\"#;=.merge"]), branch.to_string());
+        assert_eq!(git(dir.path(), &["config", "branch.odd/\"name\"#;=.remote"]), "origin");
+        let head = git(dir.path(), &["symbolic-ref", "refs/remotes/origin/HEAD"]);
+        assert_eq!(head, "refs/remotes/origin/odd/\"name\"#;=");
     }
 }

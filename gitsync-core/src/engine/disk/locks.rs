@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::fence::FenceGuard;
 use super::manifest::git_directory;
+use crate::backend::CHECKOUT_LOCK_MARK;
 use crate::error::Result;
 
 /// How old a lock file must be to count as left behind. Git holds its own for moments.
@@ -15,7 +16,7 @@ use crate::error::Result;
 /// something for clocks that differ: a successor that took the lock for a live one would lose its attempt by it.
 pub(super) const STALE_AFTER: Duration = Duration::from_secs(30);
 
-/// Removes old lock files of references, `HEAD` and the configuration. Holding the guard means that none of them is a live
+/// Removes old lock files of references, `HEAD` and the configuration, and of the index if an engine made it. Holding the guard means that none of them is a live
 /// worker's; the age spares a git program that somebody runs by hand.
 ///
 /// # Errors
@@ -24,6 +25,10 @@ pub fn remove_stale_locks(_permit: &FenceGuard, repository: &Path) -> Result<()>
     let git_dir = git_directory(repository);
     for name in ["HEAD.lock", "packed-refs.lock", "packed-refs.new", "config.lock", "shallow.lock"] {
         remove_if_stale(&git_dir.join(name), STALE_AFTER);
+    }
+    let index_lock = git_dir.join("index.lock");
+    if fs::read(&index_lock).is_ok_and(|content| content == CHECKOUT_LOCK_MARK) {
+        remove_if_stale(&index_lock, STALE_AFTER);
     }
     remove_below(&git_dir.join("refs"))
 }
@@ -85,9 +90,21 @@ mod tests {
                 file.set_modified(old).unwrap();
             }
         }
-        remove_stale_locks(&fence.hold(1).unwrap(), &repository).unwrap();
+        let guard = fence.hold(1).unwrap();
+        remove_stale_locks(&guard, &repository).unwrap();
         let there = |name: &str| repository.join(name).exists();
         assert!(!there("packed-refs.lock") && !there("refs/heads/a/b.lock"));
         assert!(there("HEAD.lock") && there("HEAD"));
+
+        for (content, is_old, stays) in
+            [(CHECKOUT_LOCK_MARK, true, false), (b"", true, true), (CHECKOUT_LOCK_MARK, false, true)]
+        {
+            fs::write(repository.join("index.lock"), content).unwrap();
+            if is_old {
+                fs::File::options().write(true).open(repository.join("index.lock")).unwrap().set_modified(old).unwrap();
+            }
+            remove_stale_locks(&guard, &repository).unwrap();
+            assert_eq!(there("index.lock"), stays, "{}", content.escape_ascii());
+        }
     }
 }

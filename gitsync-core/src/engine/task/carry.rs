@@ -8,6 +8,7 @@ use std::path::Path;
 use super::Attempt;
 use super::local::Temporary;
 use super::sync::unique;
+use super::worktree::is_beside;
 use crate::backend::{CommitWalk, LocalRefs, RefTransaction, Resolved};
 use crate::engine::disk::{adopt_objects, git_directory};
 use crate::engine::git_program::GitCall;
@@ -27,7 +28,7 @@ impl Attempt {
         before: &LocalRefs,
         upstream: &[ObjectId],
     ) -> Result<bool> {
-        let kept = before.refs.iter().filter(|(name, _)| !mapping.manages(name)).map(|(_, id)| *id);
+        let kept = before.refs.iter().filter(|(name, _)| is_beside(mapping, name)).map(|(_, id)| *id);
         let ids = unique(plan.at_risk.iter().map(|risk| risk.old).chain(kept));
         let lacking = self.missing(clone.path(), &ids).await?;
         if lacking.is_empty() || !self.published.exists() {

@@ -6,13 +6,16 @@ use std::path::Path;
 use super::local::Temporary;
 use super::record::Books;
 use super::sync::{as_plan_baseline, unique};
+use super::worktree::is_beside;
 use super::{Attempt, Done};
 use crate::backend::{Durability, Head, InitOptions, LocalRefs, RefEdit, RefTransaction};
-use crate::engine::disk::{Manifest, Occupant, OldFiles, publish_new, replace_published, write_git_config};
+use crate::engine::disk::{
+    Manifest, Occupant, OldFiles, publish_new, replace_published, track_branch, write_git_config,
+};
 use crate::engine::parts::blocking;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{ObjectId, RefName};
-use crate::plan::{ObjectFacts, RefMapping, SyncPlan, kept_name, plan, policy_digest};
+use crate::model::{Layout, ObjectId, RefName};
+use crate::plan::{MirrorKind, ObjectFacts, RefMapping, SyncPlan, Target, kept_name, plan, policy_digest, target};
 use crate::source::SourceUrl;
 
 impl Attempt {
@@ -42,7 +45,9 @@ impl Attempt {
     /// Clones a source and publishes the result, in place of what is there. A failed clone changes nothing; a successful
     /// one carries over every old tip that the new clone does not have, or sets the old files aside where that cannot be done.
     pub(super) async fn clone_from(&self, source: &SourceUrl) -> Result<Done> {
-        let (mapping, depth) = (self.mapping()?, self.depth()?);
+        self.check_can_follow()?;
+        let (mapping, depth) = (self.mapping(), self.depth()?);
+        let is_regular = self.started.repository.layout == Layout::Regular;
         let occupant = self.occupant().await?;
         self.check_replaceable(&occupant)?;
         let upstream = self.list(source).await?;
@@ -54,7 +59,7 @@ impl Attempt {
         };
         let temporary = self.temporary().await?;
         let options = InitOptions {
-            bare: true,
+            bare: !is_regular,
             format: advertised.format,
             head: initial.clone(),
             durability: Durability::Caller,
@@ -66,6 +71,7 @@ impl Attempt {
         let recorded = as_plan_baseline(&baseline);
         let empty =
             LocalRefs { refs: Vec::new(), head: Head::Branch(initial), format: advertised.format, shallow: Vec::new() };
+        let Target { advertised, checkout } = target(&mapping, &empty, &advertised)?;
         let fresh = plan(&mapping, &recorded, &empty, &advertised)?;
         let brought = self.fetch(temporary.path(), &upstream.source, &fresh.wants, depth, Durability::Caller).await?;
         self.step("fetched").await?;
@@ -81,8 +87,8 @@ impl Attempt {
         let before = before.filter(|before| before.format == advertised.format);
         let old = match (&occupant, &before) {
             (Occupant::Nobody, _) => None,
-            (Occupant::Own(_) | Occupant::Damaged, Some(_)) => Some(OldFiles::Discard),
-            // Nobody knows what else is in a directory that gitsync perhaps did not make.
+            (Occupant::Own(_) | Occupant::Damaged, Some(_)) if !is_regular => Some(OldFiles::Discard),
+            // Nobody knows what else is in a working tree, or in a directory that gitsync perhaps did not make.
             _ => Some(OldFiles::SetAside),
         };
         let before = before.unwrap_or_else(|| empty.clone());
@@ -103,10 +109,10 @@ impl Attempt {
         let head = fresh.head.clone().unwrap_or(empty.head);
         let edits = fresh.edits.into_iter().chain(keep).collect();
         let change = RefTransaction { edits, head: fresh.head, shallow: None };
-        self.parts.backend.update_refs(temporary.path(), change, Box::new(temporary.clone())).await?;
+        self.move_refs(temporary.path(), change, checkout.as_ref(), Box::new(temporary.clone())).await?;
         self.step("references written").await?;
 
-        self.publish(temporary, source, old).await?;
+        self.publish(temporary, source, (&head, checkout.is_none()), old).await?;
         self.step("published").await?;
         let policy = policy_digest(Some(source), &mapping, depth, &shallow);
         let books = Books::new(&mapping, plan, facts, baseline, &advertised, &head);
@@ -126,15 +132,24 @@ impl Attempt {
     }
 
     /// Makes the clone's directory the repository.
-    async fn publish(&self, temporary: Temporary, source: &SourceUrl, old: Option<OldFiles>) -> Result<()> {
+    async fn publish(
+        &self,
+        temporary: Temporary,
+        source: &SourceUrl,
+        (head, is_unborn): (&Head, bool),
+        old: Option<OldFiles>,
+    ) -> Result<()> {
         let repository = self.started.repository.id;
         let manifest = Manifest::new(repository, self.started.task.id, Some(source.clone()));
         let (storage, published) = (self.storage.clone(), self.published.clone());
-        let (source, mapping) = (source.clone(), self.mapping()?);
+        let (source, mapping, head) = (source.clone(), self.mapping(), head.clone());
         let permit = self.permit().await?;
         let aside = blocking(move || {
             let finished = temporary.path();
             write_git_config(finished, Some((&source, &mapping)), Durability::Caller)?;
+            if let (MirrorKind::Regular, Head::Branch(branch)) = (mapping.kind, &head) {
+                track_branch(finished, branch, is_unborn)?;
+            }
             manifest.write(finished)?;
             match old {
                 Some(old) => replace_published(&permit, &storage, repository, finished, &published, old),
@@ -180,7 +195,7 @@ impl Attempt {
         facts: &ObjectFacts,
         before: &LocalRefs,
     ) -> Result<Vec<RefEdit>> {
-        let unmanaged = before.refs.iter().filter(|(name, _)| !mapping.manages(name));
+        let unmanaged = before.refs.iter().filter(|(name, _)| is_beside(mapping, name));
         let mut keep: BTreeMap<RefName, ObjectId> = unmanaged.cloned().collect();
         let day = self.parts.clock.now().utc_day();
         for tip in plan.lost_tips(facts) {

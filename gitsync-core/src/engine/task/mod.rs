@@ -11,6 +11,7 @@ mod record;
 mod sync;
 mod upstream;
 mod verify;
+mod worktree;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -175,15 +176,13 @@ impl Attempt {
     }
 
     /// Returns which references the repository takes from upstream.
-    fn mapping(&self) -> Result<RefMapping> {
+    fn mapping(&self) -> RefMapping {
         let kind = match self.started.repository.layout {
             Layout::Mirror => MirrorKind::Mirror,
             Layout::Bare => MirrorKind::Bare,
-            Layout::Regular => {
-                return Err(unsupported("a repository with a working tree cannot follow an upstream yet"));
-            }
+            Layout::Regular => MirrorKind::Regular,
         };
-        Ok(RefMapping { kind, exclude: self.started.repository.exclude_refs.clone() })
+        RefMapping { kind, exclude: self.started.repository.exclude_refs.clone() }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Bringing a published repository in step with its upstream.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 
@@ -15,8 +16,8 @@ use crate::engine::parts::blocking;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Depth, ObjectId, RecordedRef};
 use crate::plan::{
-    Baseline, Digest, ObjectFacts, RefMapping, ShrinkVerdict, SyncPlan, head_after, judge_shrinking, plan,
-    policy_digest, refs_digest,
+    Baseline, Digest, MirrorKind, ObjectFacts, RefMapping, ShrinkVerdict, SyncPlan, Target, head_after,
+    judge_shrinking, plan, policy_digest, refs_digest, target,
 };
 use crate::rules::Completion;
 use crate::source::SourceUrl;
@@ -31,15 +32,16 @@ struct Sync<'a> {
     mapping: &'a RefMapping,
     depth: Option<Depth>,
     upstream: &'a SourceUrl,
-    baseline: &'a [RecordedRef],
     advertised: &'a Advertisement,
 }
 
 /// What a sync has changed on disk.
-struct Published {
+struct Published<'a> {
     plan: SyncPlan,
     facts: ObjectFacts,
     packs: Vec<String>,
+    /// What is there now.
+    advertised: Cow<'a, Advertisement>,
     head_before: Head,
     /// The shallow boundary, if it changed.
     shallow: Option<Vec<ObjectId>>,
@@ -78,7 +80,9 @@ impl Attempt {
 
     /// Brings what is published in step with a source.
     pub(super) async fn update_from(&self, source: &SourceUrl) -> Result<Done> {
-        let mapping = self.mapping()?;
+        self.check_can_follow()?;
+        self.recover_checkout().await?;
+        let mapping = self.mapping();
         let upstream = self.list(source).await?;
         let local = self.parts.backend.read_refs(&self.published).await?;
         self.update(source, mapping, upstream, local).await
@@ -86,7 +90,7 @@ impl Attempt {
 
     /// Records what was pushed into a repository that has no upstream: it is its own.
     async fn record_pushed(&self) -> Result<Done> {
-        let mapping = self.mapping()?;
+        let mapping = self.mapping();
         let local = self.parts.backend.read_refs(&self.published).await?;
         let refs = local.refs.iter().map(|(name, id)| AdvertisedRef { name: name.clone(), id: *id, peeled: None });
         let advertised = Advertisement {
@@ -116,20 +120,21 @@ impl Attempt {
     ) -> Result<Done> {
         let (advertised, depth) = (upstream.advertised, self.depth()?);
         let policy = policy_digest(Some(source), &mapping, depth, &local.shallow);
-        if let Some(done) = self.unchanged(&mapping, &advertised, &local, policy).await? {
+        let wanted = target(&mapping, &local, &advertised)?.advertised;
+        if let Some(done) = self.unchanged(&mapping, &wanted, &local, policy).await? {
             return Ok(done);
         }
         let baseline = self.baseline().await?;
         // What an earlier attempt at this task has published is only to be recorded: the records are of the old clone.
         if !self.is_published_by_this_task().await? {
-            self.check_shrinking(&mapping, &baseline, &advertised)?;
+            self.check_shrinking(&mapping, &baseline, &wanted)?;
         }
 
         self.configure(source, &mapping).await?;
         let full = !self.is_trusted(policy) || self.a_recorded_tip_is_missing(&baseline).await?;
-        let (upstream, advertised_refs) = (&upstream.source, &advertised);
-        let sync = Sync { mapping: &mapping, depth, upstream, baseline: &baseline, advertised: advertised_refs };
-        let Published { plan, facts, packs, head_before, shallow } = self.fetch_and_publish(sync, local).await?;
+        let sync = Sync { mapping: &mapping, depth, upstream: &upstream.source, advertised: &advertised };
+        let Published { plan, facts, packs, advertised, head_before, shallow } =
+            self.fetch_and_publish(sync, &as_plan_baseline(&baseline), local).await?;
         self.step("references published").await?;
         // What the records were built upon ends elsewhere now.
         let boundary_moved = shallow.is_some();
@@ -142,14 +147,21 @@ impl Attempt {
 
     /// Fetches what is new and changes references accordingly. Somebody may push meanwhile: then what is to be changed is
     /// decided anew, by what is there now.
-    async fn fetch_and_publish(&self, sync: Sync<'_>, mut local: LocalRefs) -> Result<Published> {
-        let recorded = as_plan_baseline(sync.baseline);
+    async fn fetch_and_publish<'a>(
+        &self,
+        sync: Sync<'a>,
+        recorded: &Baseline,
+        mut local: LocalRefs,
+    ) -> Result<Published<'a>> {
         let (mut packs, mut shallow) = (Vec::new(), None);
         let mut fetched: HashSet<ObjectId> = HashSet::new();
         for attempts_left in (0..PUBLISH_ATTEMPTS).rev() {
-            let plan = plan(sync.mapping, &recorded, &local, sync.advertised)?;
+            let mut wanted = target(sync.mapping, &local, sync.advertised)?;
+            let mut planned = plan(sync.mapping, recorded, &local, &wanted.advertised)?;
             let is_limited = sync.depth.is_some() || !local.shallow.is_empty();
-            let wants = if is_limited { &plan.tips } else { &plan.wants };
+            // Not all that a repository with a working tree has is upstream's.
+            let asks_for_all = is_limited && sync.mapping.kind != MirrorKind::Regular;
+            let wants = if asks_for_all { &planned.tips } else { &planned.wants };
             let wants: Vec<_> = wants.iter().copied().filter(|id| !fetched.contains(id)).collect();
             let brought = self.fetch(&self.published, sync.upstream, &wants, sync.depth, Durability::Engine).await?;
             packs.extend(brought.packs);
@@ -159,19 +171,30 @@ impl Attempt {
                 self.publish_boundary(&boundary).await?;
                 shallow = Some(boundary);
             }
-            let facts = self.object_facts(&self.published, &plan).await?;
-            let change = plan.publish(&facts, &self.parts.clock.now().utc_day())?;
-            let head_before = local.head.clone();
-            if change.edits.is_empty() && change.head.is_none() {
-                return Ok(Published { plan, facts, packs, head_before, shallow });
+            if self.is_ahead(&wanted).await? {
+                wanted = wanted.staying();
+                planned = plan(sync.mapping, recorded, &local, &wanted.advertised)?;
             }
-            let permit = self.permit().await?;
-            match self.parts.backend.update_refs(&self.published, change, Box::new(permit)).await {
+            let Target { advertised, checkout } = wanted;
+            let facts = self.object_facts(&self.published, &planned).await?;
+            let change = planned.publish(&facts, &self.parts.clock.now().utc_day())?;
+            let head_before = local.head.clone();
+            let published = Published { plan: planned, facts, packs, advertised, head_before, shallow };
+            if change.edits.is_empty() && change.head.is_none() {
+                return Ok(published);
+            }
+            let permit = Box::new(self.permit().await?);
+            match self.move_refs(&self.published, change, checkout.as_ref(), permit).await {
                 Err(error) if error.kind() == ErrorKind::Conflict && attempts_left > 0 => {
+                    let before = std::mem::replace(&mut local, self.parts.backend.read_refs(&self.published).await?);
+                    if before == local {
+                        // Something else is in the way, and will be.
+                        return Err(error);
+                    }
                     tracing::debug!(%error, "references moved while upstream was fetched");
-                    local = self.parts.backend.read_refs(&self.published).await?;
+                    (packs, shallow) = (published.packs, published.shallow);
                 }
-                result => return result.map(|()| Published { plan, facts, packs, head_before, shallow }),
+                result => return result.map(|()| published),
             }
         }
         Err(Error::new(ErrorKind::Internal, "the last attempt returns"))

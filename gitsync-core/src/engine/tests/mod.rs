@@ -9,6 +9,7 @@ mod lifecycle;
 mod logs;
 mod measures;
 mod outrun;
+mod regular;
 mod retries;
 mod schedule;
 mod sources;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backend::Head;
+use crate::backend::{Head, LocalRefs};
 use crate::engine::disk::Storage;
 use crate::engine::{CreateRepository, EngineOptions, GitSync, GitSyncBuilder, NoSteps, StepHook};
 use crate::memory::{MemoryQueue, MemoryStore, ScriptedBackend};
@@ -208,6 +208,14 @@ impl World {
 
     /// Checks that the records say what is on disk, and that disk says what upstream does.
     pub(super) async fn check_books(&self, id: RepositoryId) {
+        let local = self.check_records(id).await;
+        let upstream = self.backend.upstream_refs(&self.source);
+        let mirrored: Vec<_> = local.refs.into_iter().filter(|(name, _)| !name.is_reserved()).collect();
+        assert_eq!(mirrored, upstream, "the mirror");
+    }
+
+    /// Checks that the records say what is on disk, and returns that.
+    pub(super) async fn check_records(&self, id: RepositoryId) -> LocalRefs {
         use crate::backend::GitBackend;
         let repository = self.repository(id).await;
         let directory = self.published(&repository);
@@ -228,9 +236,7 @@ impl World {
             Head::Detached(id) => (None, Some(*id)),
         };
         assert_eq!((repository.default_branch, repository.last_commit), (branch, commit), "HEAD");
-        let upstream = self.backend.upstream_refs(&self.source);
-        let mirrored: Vec<_> = local.refs.into_iter().filter(|(name, _)| !name.is_reserved()).collect();
-        assert_eq!(mirrored, upstream, "the mirror");
+        local
     }
 }
 
