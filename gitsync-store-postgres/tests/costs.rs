@@ -80,6 +80,7 @@ async fn claim(store: &PostgresStore) -> usize {
 async fn the_cost_of_a_claim_does_not_depend_on_how_many_jobs_wait() {
     for knows_the_tables in [false, true] {
         let (few, many) = (pages(500, knows_the_tables).await, pages(10_000, knows_the_tables).await);
-        assert!(many < 2 * few && many < 300, "{few} pages with 1,000 jobs, {many} with 20,000");
+        // The indexes of twenty times as many are higher by a page.
+        assert!(many < 3 * few && many < 250, "{few} pages with 1,000 jobs, {many} with 20,000");
     }
 }
