@@ -22,6 +22,8 @@ const LANES: usize = 256;
 const STEPS: usize = 16;
 /// How many lanes are tried for each job that is wanted, because some of them are at hosts that other claims have.
 const TRIED: usize = 8;
+/// The most hosts that are tried for those that can be locked: others find none of theirs free meanwhile.
+const LOCKED: usize = 64;
 
 /// Where a search begins: behind a host and a priority, in all storages alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +40,7 @@ impl Default for Position {
 }
 
 /// Finds the lanes that jobs wait for in some storages, behind a position, as far as their hosts have room and are not left
-/// alone: those with the most urgent jobs first. The first row has no storage: it tells where the step ended, if it did not
+/// alone: those with the most urgent jobs first, of a host no more than jobs are wanted. The first row has no storage: it tells where the step ended, if it did not
 /// come to the end, and whether there are expired leases.
 ///
 /// The walk takes one lane of each storage in a round. So where it ends, everything is known up to the lowest lane of the last
@@ -75,11 +77,15 @@ const SEARCH: &str = "
             ORDER BY host, priority LIMIT 1
         ) AS ended ON TRUE
     ) UNION ALL (
-        SELECT lane.storage, lane.host, lane.priority, source_host.name IS NOT NULL
-        FROM lane LEFT JOIN source_host ON source_host.name = lane.host
-        WHERE lane.run_at <= $7 AND (lane.host = $5
-            OR (coalesce(source_host.running, 0) < $6 AND coalesce(source_host.blocked_until <= $7, TRUE)))
-        ORDER BY lane.priority, lane.run_at, lane.id LIMIT $8
+        SELECT storage, host, priority, is_known FROM (
+            SELECT lane.*, source_host.name IS NOT NULL AS is_known,
+                row_number() OVER (PARTITION BY lane.host ORDER BY lane.priority, lane.run_at, lane.id) AS place
+            FROM lane LEFT JOIN source_host ON source_host.name = lane.host
+            WHERE lane.run_at <= $7 AND (lane.host = $5
+                OR (coalesce(source_host.running, 0) < $6 AND coalesce(source_host.blocked_until <= $7, TRUE)))
+        ) AS open
+        WHERE place <= $8
+        ORDER BY priority, run_at, id LIMIT $9
     )";
 
 /// A row of [`SEARCH`]: storage, host and priority of a lane, and whether the host is known, or a lease has expired.
@@ -93,12 +99,11 @@ const ADD_HOSTS: &str = "
     ORDER BY asked.name
     ON CONFLICT DO NOTHING";
 
-/// Locks the first of some hosts that can be had, and finds the best jobs of their lanes, at most so many of each as may be
-/// taken: the host of each, how many jobs more it may run, and the job, from the most urgent one. A lane without a job is there,
-/// too.
+/// Locks the first of some hosts that can be had, and of their lanes the best jobs, at most so many of each as may be taken: the
+/// host of each, how many jobs more it may run, and the job, from the most urgent one. A lane without a job is there, too.
 ///
-/// A host's row is read anew once it is locked, and then nobody else takes jobs of that host. Where there is no row to lock the
-/// jobs are, and one that another claim has is passed over.
+/// A host's row is read anew once it is locked. So is a job's: one that was taken meanwhile, or moved to another lane, is passed
+/// over, and the next one is found instead.
 macro_rules! lock {
     ($lock:literal) => {
         concat!(
@@ -114,18 +119,11 @@ macro_rules! lock {
             FROM unnest($5::text[], $6::text[], $7::bigint[]) AS lane (storage, host, priority)
             LEFT JOIN host ON host.name = lane.host
             LEFT JOIN LATERAL (
-                (
-                    SELECT job.id, job.run_at FROM job
-                    WHERE lane.host <> $8 AND job.leased_until IS NULL AND job.storage = lane.storage
-                        AND job.host = lane.host AND job.priority = lane.priority AND job.run_at <= $3
-                    ORDER BY job.run_at, job.id LIMIT least(host.room, $4)
-                ) UNION ALL SELECT * FROM (
-                    SELECT job.id, job.run_at FROM job
-                    WHERE lane.host = $8 AND job.leased_until IS NULL AND job.storage = lane.storage
-                        AND job.host = lane.host AND job.priority = lane.priority AND job.run_at <= $3
-                    ORDER BY job.run_at, job.id LIMIT $4
-                    FOR UPDATE SKIP LOCKED
-                ) AS local
+                SELECT job.id, job.run_at FROM job
+                WHERE job.leased_until IS NULL AND job.storage = lane.storage AND job.host = lane.host
+                    AND job.priority = lane.priority AND job.run_at <= $3
+                ORDER BY job.run_at, job.id LIMIT least(host.room, $4)
+                FOR UPDATE SKIP LOCKED
             ) AS best ON TRUE
             WHERE host.name IS NOT NULL OR lane.host = $8
             ORDER BY lane.priority, best.run_at, best.id"
@@ -147,9 +145,14 @@ pub(crate) async fn claim(
     };
     let mut claimed = Vec::new();
     let (mut wraps, mut position) = (begin != Position::default(), begin);
-    for _ in 0..STEPS {
+    for step in 0..STEPS {
         let room = request.limit - claimed.len();
-        let found = search.step(connection, &position, room).await?;
+        let mut found = search.lanes(connection, &position, room).await?;
+        // Only before hosts are locked: who ends a job has it before its host.
+        if found.expired && step == 0 {
+            queue::abandon_expired(connection).await?;
+            found = search.lanes(connection, &position, room).await?;
+        }
         claimed.extend(search.take(connection, found.lanes, room, Busy::PassOver).await?);
         let is_end = found.end.is_none();
         position = found.end.unwrap_or_default();
@@ -210,16 +213,7 @@ struct Search<'r> {
 }
 
 impl Search<'_> {
-    /// Finds the lanes of hosts that have room behind a position, after expired leases were taken away.
-    async fn step(&self, connection: &mut Attached<'_>, after: &Position, room: usize) -> Result<Found> {
-        let found = self.lanes(connection, after, room).await?;
-        if !found.expired {
-            return Ok(found);
-        }
-        queue::abandon_expired(connection).await?;
-        self.lanes(connection, after, room).await
-    }
-
+    /// Finds the lanes of hosts that have room behind a position.
     async fn lanes(&self, connection: &mut Attached<'_>, after: &Position, room: usize) -> Result<Found> {
         let now = connection.now().await?.as_micros();
         let query = sqlx::query_as(SEARCH)
@@ -231,6 +225,7 @@ impl Search<'_> {
             .bind(HostKey::local().as_str().to_owned())
             .bind(i64::from(self.limits.host_concurrency))
             .bind(now)
+            .bind(number(room))
             .bind(number(TRIED * room));
         let rows: Vec<SearchRow> = query.fetch_all(connection.driver()).await.map_err(classify)?;
         let mut found = Found { lanes: Vec::with_capacity(rows.len()), end: None, expired: false };
@@ -310,7 +305,7 @@ impl Search<'_> {
 /// Returns a lane of each of the hosts that are tried, in the order of the most urgent ones. While it waits for one it must have no
 /// other.
 fn hosts(lanes: &[Lane], busy: Busy) -> Vec<&Lane> {
-    let most = if busy == Busy::Wait { 1 } else { lanes.len() };
+    let most = if busy == Busy::Wait { 1 } else { LOCKED };
     let mut seen = BTreeSet::new();
     lanes.iter().filter(|lane| !lane.is_local() && seen.insert(lane.host.as_str())).take(most).collect()
 }

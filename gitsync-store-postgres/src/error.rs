@@ -99,6 +99,12 @@ pub(crate) fn is_worth_repeating(error: &Error) -> bool {
     matches!(database.code().as_deref(), Some("40001" | "40P01"))
 }
 
+/// Tells whether the database refused a statement. What was in the way of calls that were done together may be the fault of one
+/// of them.
+pub(crate) fn is_refusal(error: &Error) -> bool {
+    matches!(of_the_driver(error), Some(sqlx::Error::Database(_)))
+}
+
 /// Returns what the driver said, if an error comes from there.
 fn of_the_driver(error: &Error) -> Option<&sqlx::Error> {
     let mut cause: Option<&(dyn StdError + 'static)> = error.source();

@@ -11,6 +11,7 @@ use gitsync_sql::queue::{self as operations, SharedClaims, split_ends};
 
 use crate::PostgresStore;
 use crate::claim::claim;
+use crate::error::is_refusal;
 use crate::transaction::{Mode, in_transaction};
 
 #[async_trait]
@@ -35,7 +36,11 @@ impl JobQueue for PostgresStore {
 
     async fn finish(&self, outcomes: &[(Lease, JobOutcome)]) -> Result<Vec<bool>> {
         operations::check_batch(outcomes.len())?;
-        self.together.ends.call(outcomes.to_vec(), |ends| self.finish_together(ends)).await
+        let own = outcomes.to_vec();
+        match self.together.ends.call(own.clone(), |ends| self.finish_together(ends)).await {
+            Err(error) if is_refusal(&error) => Ok(self.finish_together(vec![own]).await?.concat()),
+            ended => ended,
+        }
     }
 
     async fn cancel(&self, jobs: &[TaskId]) -> Result<()> {

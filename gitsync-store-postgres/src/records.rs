@@ -17,6 +17,7 @@ use gitsync_sql::Dialect;
 use gitsync_sql::store::{self as operations, PreparedCommits};
 
 use crate::PostgresStore;
+use crate::error::is_refusal;
 use crate::glance::at_a_glance;
 use crate::transaction::{Mode, in_transaction};
 
@@ -70,8 +71,7 @@ impl Store for PostgresStore {
         let request = (repository, request.clone());
         match self.requests.call(request.clone(), |requests| self.request_together(requests)).await {
             Ok(Some(answer)) => answer,
-            Err(error) if error.is_retryable() => Err(error),
-            // What was in the way of all may be one's own fault alone.
+            Err(error) if !is_refusal(&error) => Err(error),
             Ok(None) | Err(_) => {
                 let (repository, request) = request;
                 in_transaction!(self, Mode::Write, |c| operations::request_task(c, repository, &request))

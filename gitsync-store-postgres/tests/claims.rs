@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gitsync_core::Timestamp;
 use gitsync_core::model::TaskId;
 use gitsync_core::queue::{ClaimRequest, JobOutcome, JobQueue, NewJob, QueueLimits};
 use gitsync_core::testing::ManualClock;
@@ -57,7 +58,7 @@ async fn a_host_that_another_claim_has_is_passed_over() {
 async fn the_only_host_is_waited_for() {
     let database = Database::create().await;
     let store = open(&database, &ManualClock::default(), QueueLimits::default()).await;
-    let jobs = [job("a.example")];
+    let jobs = [0, 1, 2].map(|micros| NewJob { run_at: Timestamp::from_micros(micros), ..job("a.example") });
     enqueue(&store, &jobs).await;
     let (mut other, mut watching) = (database.connect().await, database.connect().await);
     execute(&mut other, "INSERT INTO source_host VALUES ('a.example', 0)").await;
@@ -65,11 +66,15 @@ async fn the_only_host_is_waited_for() {
     execute(&mut held, "SELECT FROM source_host WHERE name = 'a.example' FOR UPDATE").await;
     let claiming = tokio::spawn({
         let store = Arc::clone(&store);
-        async move { claim(&store, 10).await }
+        async move { claim(&store, 1).await }
     });
     timeout(Duration::from_secs(60), wait_for_a_lock(&mut watching)).await.expect("it waits for the host");
-    held.rollback().await.unwrap();
-    assert_eq!(claiming.await.unwrap(), ids(&jobs));
+    // Somebody who had the host took one job and moved another one to a host that is full.
+    execute(&mut held, "INSERT INTO source_host VALUES ('full.example', 1000)").await;
+    execute(&mut held, "UPDATE job SET leased_until = 9000000000000000 WHERE run_at = 0").await;
+    execute(&mut held, "UPDATE job SET host = 'full.example' WHERE run_at = 1").await;
+    held.commit().await.unwrap();
+    assert_eq!(claiming.await.unwrap(), ids(&jobs[2..]));
 }
 
 #[tokio::test]

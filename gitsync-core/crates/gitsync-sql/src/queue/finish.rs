@@ -36,6 +36,11 @@ async fn delete_held(
     for (lease, _) in outcomes {
         by_epoch.entry(lease.epoch).or_default().push(lease.id);
     }
+    if by_epoch.len() > 1 {
+        // In the order in which all lock them, which that of epochs is not.
+        let ids: Vec<TaskId> = outcomes.iter().map(|(lease, _)| lease.id).collect();
+        connection.fetch(jobs::lock(connection.dialect(), &ids)?).await?;
+    }
     let mut ended = HashSet::with_capacity(outcomes.len());
     for (epoch, ids) in by_epoch {
         let delete = jobs::delete_held(connection.dialect(), &ids, epoch, now)?;
