@@ -8,7 +8,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use gitsync_core::backend::{
     Advertisement, CallContext, Capabilities, Checkout, CommitStream, CommitWalk, FetchRequest, Fetched, GitBackend,
-    InitOptions, LocalRefs, PublishPermit, RefTransaction, Resolved,
+    InitOptions, LocalRefs, PublishPermit, PushRequest, Pushed, RefTransaction, Resolved,
 };
 use gitsync_core::blocking::BlockingPool;
 use gitsync_core::model::ObjectId;
@@ -106,6 +106,10 @@ impl<E: GitBackend> GitBackend for Quota<E> {
 
     async fn walk_commits(&self, dir: &Path, walk: CommitWalk, context: &CallContext) -> Result<CommitStream> {
         self.engine.walk_commits(dir, walk, context).await
+    }
+
+    async fn push_mirror(&self, dir: &Path, request: &PushRequest, context: &CallContext) -> Result<Pushed> {
+        self.engine.push_mirror(dir, request, context).await
     }
 }
 

@@ -3,6 +3,8 @@
 //! An engine is a set of primitives. It takes no decision: which references change, what is kept and what is walked is
 //! in the [plan](crate::plan), so two engines that keep this contract cannot disagree.
 
+mod push;
+
 use std::fmt;
 use std::path::Path;
 use std::pin::Pin;
@@ -11,7 +13,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_core::Stream;
 
-use crate::error::Result;
+pub use self::push::{PushRequest, Pushed, RefusedRef};
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Commit, Depth, ObjectFormat, ObjectId, RefName};
 use crate::source::SourceUrl;
 use crate::transport::{CallLimits, Transport};
@@ -26,7 +29,7 @@ pub struct Capabilities {
     pub unborn_head: bool,
     /// Fetches a limited depth.
     pub shallow: bool,
-    /// Pushes to mirrors.
+    /// Pushes to targets, see [`GitBackend::push_mirror`].
     pub push: bool,
     /// Checks out and moves a working tree.
     pub worktree: bool,
@@ -243,7 +246,7 @@ pub trait PublishPermit: Send {
     }
 }
 
-/// A git engine: local primitives, and listing and fetching through a [`Transport`].
+/// A git engine: local primitives, and listing, fetching and pushing through a [`Transport`].
 ///
 /// **All** implementations:
 ///
@@ -329,6 +332,9 @@ pub trait PublishPermit: Send {
 ///     }
 ///     async fn walk_commits(&self, dir: &Path, walk: CommitWalk, context: &CallContext) -> Result<CommitStream> {
 ///         self.engine.walk_commits(dir, walk, context).await
+///     }
+///     async fn push_mirror(&self, dir: &Path, request: &PushRequest, context: &CallContext) -> Result<Pushed> {
+///         self.engine.push_mirror(dir, request, context).await
 ///     }
 /// }
 /// ```
@@ -420,4 +426,21 @@ pub trait GitBackend: fmt::Debug + Send + Sync {
     /// # Errors
     /// `Corrupt`, in the stream, if a commit that the walk needs is missing.
     async fn walk_commits(&self, dir: &Path, walk: CommitWalk, context: &CallContext) -> Result<CommitStream>;
+
+    /// Makes a push target have what we have: of what the mapping manages, references are created, moved and deleted, by
+    /// force, as [`plan_push`](crate::plan::plan_push) says. Nothing changes in `dir`.
+    ///
+    /// Only what the target lacks is sent, and a target that has everything is asked for its references and no more. What it
+    /// refuses, by a hook or because a branch is protected, is in the answer, and all else is done. `HEAD` of the target stays
+    /// where it is. Many changes are not one: whoever looks at the target meanwhile may see some of them.
+    ///
+    /// An engine that cannot push leaves this method out.
+    ///
+    /// # Errors
+    /// Those of the [`Transport`]; `Conflict` if the target's hash function is another one, `LimitExceeded` past the bound,
+    /// `Corrupt` if the answer is not git's protocol or an object of ours is missing, `Unsupported` for an engine that cannot
+    /// push, and for a history of limited depth on either side.
+    async fn push_mirror(&self, _dir: &Path, _request: &PushRequest, _context: &CallContext) -> Result<Pushed> {
+        Err(Error::new(ErrorKind::Unsupported, "this engine cannot push").with("engine", self.name()))
+    }
 }

@@ -29,6 +29,17 @@ pub fn refs_digest<'a>(
     hasher.finish()
 }
 
+/// Returns the digest of what a push target is to have: of the references that a mapping takes over.
+///
+/// `refs` are sorted by name, with unpeeled ids. `HEAD` does not count: no push moves that of the target.
+pub fn push_digest<'a>(mapping: &RefMapping, refs: impl IntoIterator<Item = (&'a RefName, &'a ObjectId)>) -> Digest {
+    let mut hasher = Fields::new();
+    for (name, id) in refs.into_iter().filter(|(name, _)| mapping.takes(name)) {
+        hasher.field(name.as_bytes()).field(id.as_bytes());
+    }
+    hasher.finish()
+}
+
 /// Returns the digest of what decides which references are taken from where, and how much of their history. When it changes,
 /// a sync looks at everything.
 ///
@@ -108,6 +119,19 @@ mod tests {
         assert_eq!(digest(&["refs/pull/*"], &[&main, &pull], &head), plain);
         assert_ne!(digest(&[], &[&main], &Head::Detached(id)), plain);
         assert_ne!(digest(&[], &[], &head), plain);
+    }
+
+    #[test]
+    fn what_is_pushed_counts_and_nothing_else() {
+        let id = ObjectId::Sha1([1; 20]);
+        let (main, pull, kept) = (name("refs/heads/main"), name("refs/pull/1/head"), name("refs/gitsync/kept/1/2"));
+        let digest =
+            |exclude: &[&str], refs: &[&RefName]| push_digest(&mirror(exclude), refs.iter().map(|name| (*name, &id)));
+        let plain = digest(&[], &[&main]);
+        assert_eq!(digest(&["refs/pull/*"], &[&kept, &main, &pull]), plain);
+        assert_ne!(digest(&[], &[&main, &pull]), plain);
+        assert_ne!(push_digest(&mirror(&[]), [(&main, &ObjectId::Sha1([2; 20]))]), plain);
+        assert_ne!(digest(&[], &[]), plain);
     }
 
     #[test]

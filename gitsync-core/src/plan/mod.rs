@@ -11,15 +11,17 @@
 mod digest;
 mod mapping;
 mod movement;
+mod push;
 mod shrink;
 mod sync_plan;
 mod target;
 #[cfg(test)]
 mod tests;
 
-pub use digest::{Digest, policy_digest, refs_digest};
+pub use digest::{Digest, policy_digest, push_digest, refs_digest};
 pub use mapping::{MirrorKind, RefMapping, RefPattern};
 pub use movement::{Movement, MovementKind};
+pub use push::plan_push;
 pub use shrink::{SHRINK_PATIENCE, ShrinkVerdict, judge_shrinking};
 pub use sync_plan::{AtRisk, Baseline, ObjectFacts, SyncPlan, head_after, kept_name, plan};
 pub use target::{CheckoutMove, Target, target};

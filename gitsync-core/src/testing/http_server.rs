@@ -24,7 +24,7 @@ const TICK: Duration = Duration::from_millis(10);
 pub enum Endpoint {
     /// The greeting: `GET /info/refs`.
     Greeting,
-    /// A command: `POST /git-upload-pack`.
+    /// A command: `POST /git-upload-pack` or `POST /git-receive-pack`.
     Command,
 }
 

@@ -12,10 +12,11 @@ use self::files::Files;
 use self::world::World;
 use crate::backend::{
     Advertisement, CallContext, Capabilities, Checkout, CommitStream, CommitWalk, FetchRequest, Fetched, GitBackend,
-    Head, InitOptions, LocalRefs, PublishPermit, RefTransaction, Resolved,
+    Head, InitOptions, LocalRefs, PublishPermit, PushRequest, Pushed, RefTransaction, RefusedRef, Resolved,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ObjectId, RefName};
+use crate::plan::plan_push;
 use crate::source::SourceUrl;
 
 /// The calls a script can make fail.
@@ -31,6 +32,8 @@ pub enum Call {
     CheckOut,
     /// [`GitBackend::walk_commits`].
     Walk,
+    /// [`GitBackend::push_mirror`].
+    Push,
 }
 
 /// A [`GitBackend`] for tests of everything around one: it needs no git program, no network and no time.
@@ -88,6 +91,21 @@ impl ScriptedBackend {
     /// As [`ScriptedBackend::set_ref`].
     pub fn set_head(&self, source: &SourceUrl, head: Head) -> Result<()> {
         self.world().upstream_mut(source)?.head = head;
+        Ok(())
+    }
+
+    /// Makes an upstream refuse every change of a reference by a push, with a reason; or no longer, without one.
+    ///
+    /// # Errors
+    /// As [`ScriptedBackend::set_ref`].
+    pub fn protect(&self, target: &SourceUrl, name: &str, reason: Option<&str>) -> Result<()> {
+        let name = RefName::new(name)?;
+        let mut world = self.world();
+        let protected = &mut world.upstream_mut(target)?.protected;
+        match reason {
+            Some(reason) => protected.insert(name, reason.to_owned()),
+            None => protected.remove(&name),
+        };
         Ok(())
     }
 
@@ -157,7 +175,7 @@ impl GitBackend for ScriptedBackend {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { unborn_head: true, worktree: true, ..Capabilities::default() }
+        Capabilities { unborn_head: true, push: true, worktree: true, ..Capabilities::default() }
     }
 
     async fn init(&self, dir: &Path, options: &InitOptions) -> Result<()> {
@@ -244,6 +262,34 @@ impl GitBackend for ScriptedBackend {
         // Small batches, so that tests can stop between them.
         let batches: Vec<_> = commits.chunks(3).map(|batch| Ok(batch.to_vec())).collect();
         Ok(Box::pin(Batches(batches.into_iter())))
+    }
+
+    async fn push_mirror(&self, dir: &Path, request: &PushRequest, context: &CallContext) -> Result<Pushed> {
+        let files = Files::open(dir)?;
+        let mut world = self.enter(Call::Push, Some(context))?;
+        let advertised = world.advertise(&request.target)?.refs;
+        let mut pushed = Pushed::default();
+        for edit in plan_push(&request.mapping, &request.refs, &advertised) {
+            let there = world.upstream_mut(&request.target)?;
+            if let Some(reason) = there.protected.get(&edit.name) {
+                pushed.refused.push(RefusedRef { name: edit.name, reason: reason.clone() });
+                continue;
+            }
+            match edit.new {
+                Some(new) if !files.has(new) => {
+                    return Err(Error::new(ErrorKind::Corrupt, "the object is not there").with("id", new));
+                }
+                Some(new) => {
+                    there.refs.insert(edit.name, new);
+                    pushed.updated += 1;
+                }
+                None => {
+                    there.refs.remove(&edit.name);
+                    pushed.deleted += 1;
+                }
+            }
+        }
+        Ok(pushed)
     }
 }
 

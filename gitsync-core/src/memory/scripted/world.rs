@@ -22,6 +22,8 @@ pub(super) struct World {
 pub(super) struct Upstream {
     pub(super) refs: BTreeMap<RefName, ObjectId>,
     pub(super) head: Head,
+    /// What no push may change, and why.
+    pub(super) protected: BTreeMap<RefName, String>,
 }
 
 impl World {
@@ -49,7 +51,11 @@ impl World {
 
     pub(super) fn upstream_mut(&mut self, source: &SourceUrl) -> Result<&mut Upstream> {
         let head = Head::Branch(RefName::branch("main")?);
-        Ok(self.upstreams.entry(source.clone()).or_insert_with(|| Upstream { refs: BTreeMap::new(), head }))
+        Ok(self.upstreams.entry(source.clone()).or_insert_with(|| Upstream {
+            refs: BTreeMap::new(),
+            head,
+            protected: BTreeMap::new(),
+        }))
     }
 
     pub(super) fn refs_of(&self, source: &SourceUrl) -> Vec<(RefName, ObjectId)> {

@@ -21,6 +21,7 @@ pub mod mirroring;
 pub mod regular;
 pub mod shallow;
 pub mod upkeep;
+pub mod pushing;
 pub mod worktree;
 
 use std::sync::Arc;
@@ -33,7 +34,8 @@ use crate::transport::{CallLimits, Transport};
 
 /// The engine under test, and a way to upstreams.
 ///
-/// The transport must speak `http` to the loopback and read `file` sources below the system's temporary directory.
+/// The transport must speak `http` to the loopback, and read `file` sources and push to them below the system's temporary
+/// directory.
 #[derive(Clone, Debug)]
 pub struct Subject {
     /// The engine.
@@ -97,6 +99,11 @@ macro_rules! backend_suite {
                 a_lie_about_the_boundary_is_found_out, ancestry_goes_beyond_the_boundary;
             upkeep: upkeep_changes_no_answer, a_walk_goes_on_while_packs_are_replaced,
                 a_fetch_goes_on_while_packs_are_replaced;
+            pushing: a_target_has_what_the_mirror_has, what_others_pushed_to_a_target_is_overwritten,
+                only_what_is_missing_is_sent, trees_of_several_levels_are_sent_once, what_a_target_refuses_is_named,
+                a_thousand_references_are_pushed, sha256_targets, targets_that_fail_have_their_kinds,
+                a_push_to_a_stalled_target_ends_by_its_limits, a_push_past_its_bound_changes_nothing,
+                a_push_with_a_hole_is_corrupt;
             worktree: a_checkout_is_what_git_clones, a_tree_moves_with_all_that_is_in_it,
                 a_changed_tree_is_a_conflict_and_stays, a_first_checkout_finds_what_is_in_the_way,
                 hostile_trees_are_refused, nothing_is_written_through_links, no_filter_and_no_hook_runs,
