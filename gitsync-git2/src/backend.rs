@@ -1,19 +1,23 @@
 //! libgit2 as the repository crate sees it.
 
+use std::io::Write;
 use std::path::Path;
 
 use gitsync_core::Result;
 use gitsync_core::backend::{Advertisement, Capabilities, FetchRequest, Fetched, ProgressSink};
 use gitsync_core::blocking::BatchLimits;
-use gitsync_core::model::ObjectFormat;
+use gitsync_core::model::{ObjectFormat, ObjectId};
+use gitsync_core::transport::CallLimits;
+use gitsync_repository::upstream::listing::ListLimits;
 use gitsync_repository::upstream::{Call, Remembered};
-use gitsync_repository::{Backend, Engine, IndexEntry};
+use gitsync_repository::{Backend, Engine, IndexEntry, Quarantine};
 
 use crate::fetch::fetch;
 use crate::index;
 use crate::odb::Odb;
 use crate::open::{Repository, open};
 use crate::options::Git2Options;
+use crate::push::write_pack;
 use crate::remote;
 
 /// The [`GitBackend`](gitsync_core::GitBackend) on libgit2. Clones share their threads.
@@ -42,6 +46,7 @@ impl Engine for Git2 {
         capabilities.unborn_head = true;
         capabilities.shallow = true;
         capabilities.worktree = true;
+        capabilities.push = true;
         capabilities
     }
 
@@ -78,5 +83,20 @@ impl Engine for Git2 {
         remembered: &Remembered,
     ) -> Result<Fetched> {
         fetch(repository, request, call, progress, &self.options, remembered)
+    }
+
+    fn list_limits(&self) -> ListLimits {
+        self.options.list_limits()
+    }
+
+    fn write_pack(
+        &self,
+        repository: &Repository,
+        quarantine: &Quarantine,
+        objects: &[ObjectId],
+        out: &mut dyn Write,
+        limits: &CallLimits,
+    ) -> Result<()> {
+        write_pack(repository, quarantine, objects, out, limits)
     }
 }

@@ -19,7 +19,9 @@ mod index;
 mod odb;
 mod open;
 mod options;
+mod push;
 mod remote;
+mod workshop;
 
 pub use backend::{Git2, Git2Backend};
 pub use odb::Odb;

@@ -10,6 +10,7 @@ fn subject() -> Subject {
         .schemes([Scheme::Http, Scheme::File])
         .allow_private_networks(true)
         .file_root(std::env::temp_dir())
+        .push_root(std::env::temp_dir())
         .build()
         .expect("a policy");
     Subject::new(Git2Backend::default(), NetTransport::new(policy, NetOptions::default()))

@@ -1,19 +1,23 @@
 //! gitoxide as the repository crate sees it.
 
+use std::io::Write;
 use std::path::Path;
 
 use gitsync_core::Result;
 use gitsync_core::backend::{Advertisement, Capabilities, FetchRequest, Fetched, ProgressSink};
 use gitsync_core::blocking::BatchLimits;
-use gitsync_core::model::ObjectFormat;
+use gitsync_core::model::{ObjectFormat, ObjectId};
+use gitsync_core::transport::CallLimits;
+use gitsync_repository::upstream::listing::ListLimits;
 use gitsync_repository::upstream::{Call, Remembered};
-use gitsync_repository::{Backend, Engine, IndexEntry};
+use gitsync_repository::{Backend, Engine, IndexEntry, Quarantine};
 
 use crate::fetch::fetch;
 use crate::index;
 use crate::odb::Odb;
 use crate::open::{Repository, open};
 use crate::options::GixOptions;
+use crate::push::write_pack;
 use crate::remote;
 
 /// The [`GitBackend`](gitsync_core::GitBackend) on gitoxide. Clones share their threads.
@@ -43,6 +47,7 @@ impl Engine for Gix {
         capabilities.unborn_head = true;
         capabilities.shallow = true;
         capabilities.worktree = true;
+        capabilities.push = true;
         capabilities
     }
 
@@ -79,5 +84,20 @@ impl Engine for Gix {
         remembered: &Remembered,
     ) -> Result<Fetched> {
         fetch(repository, request, call, progress, &self.options, remembered)
+    }
+
+    fn list_limits(&self) -> ListLimits {
+        self.options.list_limits()
+    }
+
+    fn write_pack(
+        &self,
+        repository: &Repository,
+        _quarantine: &Quarantine,
+        objects: &[ObjectId],
+        out: &mut dyn Write,
+        limits: &CallLimits,
+    ) -> Result<()> {
+        write_pack(repository, objects, out, limits, &self.options)
     }
 }

@@ -17,6 +17,7 @@ mod index;
 mod odb;
 pub mod open;
 pub mod options;
+mod push;
 mod remote;
 
 pub use backend::{Gix, GixBackend};

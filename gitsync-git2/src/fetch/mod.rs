@@ -1,22 +1,22 @@
 //! Fetching objects. No reference changes.
 
 mod meter;
-mod workshop;
 
 use git2::ErrorClass;
 use gitsync_core::backend::{FetchRequest, Fetched, ProgressSink};
 use gitsync_core::model::ObjectId;
+use gitsync_core::transport::Service;
 use gitsync_core::{Error, ErrorKind, Result};
 use gitsync_repository::descend::{descend, missing};
-use gitsync_repository::upstream::{Call, PackBounds, Remembered};
+use gitsync_repository::upstream::{Call, Greeting, PackBounds, Remembered, greet};
 use gitsync_repository::{Boundary, Haves, Objects as _, Quarantine};
 
 use self::meter::Meter;
-use self::workshop::Workshop;
 use crate::odb::Odb;
 use crate::open::Repository;
 use crate::options::Git2Options;
-use crate::remote::{Conversation, Greeting, Registered, explain, greet, setup};
+use crate::remote::{Conversation, Registered, explain, setup};
+use crate::workshop::Workshop;
 
 /// What libgit2 takes for no limit of the depth.
 const DEPTH_AS_IT_IS: i32 = 0;
@@ -87,7 +87,7 @@ impl Fetch<'_> {
         let workshop = Workshop::new(self.quarantine, self.repository, haves)?;
         let (greeting, streams) = match self.remembered.take(&call.source).filter(|_| call.source.scheme().is_http()) {
             Some(greeting) => (Greeting::parse(&greeting, options.list_limits())?, None),
-            None => greet(call, options.list_limits())?,
+            None => greet(call, Service::UploadPack, options.list_limits())?,
         };
         check(&greeting, self.repository, self.depth() != DEPTH_AS_IT_IS, call)?;
         // A little more than the pack comes along with it.
@@ -96,7 +96,7 @@ impl Fetch<'_> {
         let conversation = Registered::new(Conversation::new(call, &greeting, streams, &self.wants, max_bytes));
         call.prelude.begin(options.max_prelude_bytes);
         let mut meter = Meter::new(call, progress, bounds);
-        let done = workshop.download(&conversation.to_string(), self.depth(), &mut meter);
+        let done = workshop.download(&conversation.to_string(), self.depth(), meter.callbacks());
         drop(conversation);
         match done {
             Ok(()) => {}

@@ -2,14 +2,13 @@
 
 use gitsync_core::Result;
 use gitsync_core::backend::Advertisement;
+use gitsync_core::transport::Service;
 use gitsync_repository::upstream::listing::ListLimits;
-use gitsync_repository::upstream::{Call, Remembered, unborn_head};
-
-use super::greeting::greet;
+use gitsync_repository::upstream::{Call, Remembered, greet, unborn_head};
 
 /// Lists an upstream: one request, and a second where the first tells nothing of `HEAD`.
 pub(crate) fn list(call: &Call, limits: ListLimits, remembered: &Remembered) -> Result<Advertisement> {
-    let (greeting, streams) = greet(call, limits)?;
+    let (greeting, streams) = greet(call, Service::UploadPack, limits)?;
     match streams {
         Some(streams) => streams.close(),
         None if greeting.is_shallow() => {}

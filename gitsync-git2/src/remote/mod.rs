@@ -4,14 +4,12 @@
 //! names. The streams behind the number are those of the transport.
 
 mod explain;
-mod greeting;
 mod list;
 mod registry;
 mod setup;
 mod streams;
 
 pub(crate) use explain::explain;
-pub(crate) use greeting::{Greeting, greet};
 pub(crate) use list::list;
 pub(crate) use registry::{Conversation, Registered, WANTS};
 pub(crate) use setup::setup;

@@ -8,9 +8,8 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use git2::Remote;
 use git2::transport::Transport;
 use gitsync_core::model::ObjectId;
-use gitsync_repository::upstream::{Call, advertisement, capabilities_for_a_fetch};
+use gitsync_repository::upstream::{Call, Greeting, Streams, advertisement, capabilities_for_a_fetch};
 
-use super::greeting::{Greeting, Streams};
 use super::streams::Subtransport;
 
 /// The scheme of the addresses.

@@ -4,9 +4,8 @@ use std::io::{self, Cursor, Read, Write};
 use std::sync::{Arc, PoisonError};
 
 use git2::transport::{Service, SmartSubtransport, SmartSubtransportStream};
-use gitsync_repository::upstream::{Guarded, exchange, too_many_bytes};
+use gitsync_repository::upstream::{Guarded, Streams, exchange, too_many_bytes};
 
-use super::greeting::Streams;
 use super::registry::Conversation;
 
 /// Hands libgit2 the streams of a conversation.

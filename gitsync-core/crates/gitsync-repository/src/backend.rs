@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use gitsync_core::backend::{
     Advertisement, CallContext, Capabilities, Checkout, CommitStream, CommitWalk, FetchRequest, Fetched, InitOptions,
-    LocalRefs, PublishPermit, RefTransaction, Resolved,
+    LocalRefs, PublishPermit, PushRequest, Pushed, RefTransaction, Resolved,
 };
 use gitsync_core::blocking::{BlockingPool, CommitSink};
 use gitsync_core::model::ObjectId;
@@ -18,6 +18,7 @@ use crate::engine::Engine;
 use crate::graph::Graph;
 use crate::init::init;
 use crate::peel::resolve;
+use crate::push::push;
 use crate::refs::{self, Applied};
 use crate::repository::require_sha1;
 use crate::upstream::{Call, Remembered};
@@ -176,6 +177,17 @@ impl<E: Engine> GitBackend for Backend<E> {
             walk(&repository, &request, limits, &mut |commit| Ok(sink.push(commit)))
         };
         self.pool.walk(&context.limits, self.engine.batch(), walk).await
+    }
+
+    async fn push_mirror(&self, dir: &Path, request: &PushRequest, context: &CallContext) -> Result<Pushed> {
+        let (dir, request, context, engine) =
+            (dir.to_owned(), request.clone(), context.clone(), Arc::clone(&self.engine));
+        let limits = context.limits.clone();
+        let push = move |limits: &CallLimits| {
+            let call = Call::new(&request.target, &context, limits);
+            push(&*engine, &engine.open(&dir)?, &request, &call)
+        };
+        self.pool.run_within(&limits, push).await
     }
 }
 

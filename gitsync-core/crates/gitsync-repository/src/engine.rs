@@ -1,19 +1,23 @@
 //! What a git library has to bring to be an engine.
 
 use std::fmt::Debug;
+use std::io::Write;
 use std::path::Path;
 
 use gitsync_core::Result;
 use gitsync_core::backend::{Advertisement, Capabilities, FetchRequest, Fetched, ProgressSink};
 use gitsync_core::blocking::BatchLimits;
-use gitsync_core::model::ObjectFormat;
+use gitsync_core::model::{ObjectFormat, ObjectId};
+use gitsync_core::transport::CallLimits;
 
 use crate::objects::Objects;
+use crate::quarantine::Quarantine;
 use crate::repository::Repository;
+use crate::upstream::listing::ListLimits;
 use crate::upstream::{Call, Remembered};
 use crate::worktree::IndexEntry;
 
-/// A git library: how it opens a repository, lists an upstream and fetches. [`Backend`](crate::Backend) makes a
+/// A git library: how it opens a repository, lists an upstream, fetches and writes packs. [`Backend`](crate::Backend) makes a
 /// [`GitBackend`](gitsync_core::GitBackend) of it.
 ///
 /// Everything here blocks. What is promised is in the contract of [`GitBackend`](gitsync_core::GitBackend).
@@ -63,4 +67,21 @@ pub trait Engine: Debug + Send + Sync + Sized + 'static {
         progress: &dyn ProgressSink,
         remembered: &Remembered,
     ) -> Result<Fetched>;
+
+    /// Returns how much an upstream may list.
+    fn list_limits(&self) -> ListLimits;
+
+    /// Writes a pack, version 2, of exactly these objects, each of which is there and named once. A delta has its base in the
+    /// pack.
+    ///
+    /// The quarantine is a place for what is only needed meanwhile. An error of `out` may come back as any error: the caller
+    /// knows it.
+    fn write_pack(
+        &self,
+        repository: &Repository<Self::Objects>,
+        quarantine: &Quarantine,
+        objects: &[ObjectId],
+        out: &mut dyn Write,
+        limits: &CallLimits,
+    ) -> Result<()>;
 }

@@ -19,6 +19,7 @@ mod links;
 mod objects;
 mod pack_index;
 mod peel;
+mod push;
 mod quarantine;
 pub mod refs;
 mod repository;

@@ -10,6 +10,9 @@ use crate::peel::target_of;
 /// The bits of a tree entry's mode that tell its kind.
 pub(crate) const KIND_OF_ENTRY: u32 = 0o170_000;
 
+/// The kind of an entry that is another tree.
+const DIRECTORY: u32 = 0o040_000;
+
 /// The kind of an entry that is a commit of another repository: a submodule.
 pub(crate) const SUBMODULE: u32 = 0o160_000;
 
@@ -31,7 +34,7 @@ pub fn links(
 ) -> bool {
     match kind {
         Kind::Blob => true,
-        Kind::Tree => links_of_tree(data, format, each),
+        Kind::Tree => entries(data, format, |id, _| each(id)),
         Kind::Commit => {
             let commit = CommitObject::new(data);
             let parents = commit.parents().filter(|_| !shallow);
@@ -42,14 +45,20 @@ pub fn links(
     }
 }
 
+/// Tells whether an id is that of the tree without entries, which may be no object on disk.
 pub(crate) fn is_empty_tree(id: &ObjectId) -> bool {
     static EMPTY: LazyLock<[Option<ObjectId>; 2]> =
         LazyLock::new(|| [EMPTY_TREE_SHA1, EMPTY_TREE_SHA256].map(|hex| ObjectId::from_hex(hex).ok()));
     EMPTY.contains(&Some(*id))
 }
 
-fn links_of_tree(data: &[u8], format: ObjectFormat, mut each: impl FnMut(&ObjectId) -> bool) -> bool {
-    tree_entries(data, format, |mode, _, id| mode & KIND_OF_ENTRY == SUBMODULE || is_empty_tree(id) || each(id))
+/// Calls `each` with every id that a tree names and that its repository must have, and whether it is a tree by its mode; the
+/// rest is as for [`links`].
+pub(crate) fn entries(data: &[u8], format: ObjectFormat, mut each: impl FnMut(&ObjectId, bool) -> bool) -> bool {
+    tree_entries(data, format, |mode, _, id| {
+        let kind = mode & KIND_OF_ENTRY;
+        kind == SUBMODULE || is_empty_tree(id) || each(id, kind == DIRECTORY)
+    })
 }
 
 /// Calls `each` with the mode, the name and the id of every entry of a tree, and tells whether the tree could be understood.

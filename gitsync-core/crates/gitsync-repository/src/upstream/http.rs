@@ -19,7 +19,12 @@ pub fn exchange<'a>(
 ) -> Result<HttpResponse> {
     let request = HttpRequest { source: &call.source, suffix, headers, body };
     let response = call.transport.http(request, &call.limits)?;
-    let expected = ["application/x-git-upload-pack-advertisement", "application/x-git-upload-pack-result"];
+    let expected = [
+        "application/x-git-upload-pack-advertisement",
+        "application/x-git-upload-pack-result",
+        "application/x-git-receive-pack-advertisement",
+        "application/x-git-receive-pack-result",
+    ];
     if expected.contains(&response.content_type.trim()) { Ok(response) } else { Err(not_git(&response)) }
 }
 

@@ -11,6 +11,18 @@ use super::listing::not_understood;
 /// # Errors
 /// [`ErrorKind::Corrupt`] if it is no line, [`ErrorKind::SourceUnreachable`] if the stream ends or breaks.
 pub fn read_packet(reader: &mut impl Read, buffer: &mut Vec<u8>) -> Result<bool> {
+    let is_line = read_data(reader, buffer)?;
+    if buffer.last() == Some(&b'\n') {
+        buffer.pop();
+    }
+    Ok(is_line)
+}
+
+/// Like [`read_packet`], for what is no line: every byte of it counts.
+///
+/// # Errors
+/// As [`read_packet`].
+pub fn read_data(reader: &mut impl Read, buffer: &mut Vec<u8>) -> Result<bool> {
     buffer.clear();
     let mut length = [0; 4];
     reader.read_exact(&mut length).map_err(broken)?;
@@ -20,9 +32,6 @@ pub fn read_packet(reader: &mut impl Read, buffer: &mut Vec<u8>) -> Result<bool>
         Some(length @ 4..) => {
             buffer.resize(length - 4, 0);
             reader.read_exact(buffer).map_err(broken)?;
-            if buffer.last() == Some(&b'\n') {
-                buffer.pop();
-            }
             Ok(true)
         }
         _ => Err(not_understood("something that is not of git's protocol")),
@@ -30,7 +39,7 @@ pub fn read_packet(reader: &mut impl Read, buffer: &mut Vec<u8>) -> Result<bool>
 }
 
 /// Writes a line.
-pub(super) fn packet(line: &[u8]) -> Vec<u8> {
+pub(crate) fn packet(line: &[u8]) -> Vec<u8> {
     let mut out = format!("{:04x}", line.len() + 5).into_bytes();
     out.extend_from_slice(line);
     out.push(b'\n');

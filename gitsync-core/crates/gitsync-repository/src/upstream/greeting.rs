@@ -6,21 +6,28 @@ use std::io::{BufReader, Cursor, Read, Write};
 use gitsync_core::model::ObjectFormat;
 use gitsync_core::transport::{Connection, Service};
 use gitsync_core::{Error, ErrorKind, Result};
-use gitsync_repository::upstream::listing::{ListLimits, Listing, not_understood};
-use gitsync_repository::upstream::v1::{self, Capability};
-use gitsync_repository::upstream::{Call, Guarded, Unversioned, exchange, read_packet, said_by_upstream};
+
+use super::call::Call;
+use super::guarded::{Guarded, Unversioned};
+use super::http::exchange;
+use super::listing::{ListLimits, Listing, not_understood};
+use super::packets::read_packet;
+use super::said::said_by_upstream;
+use super::v1::{self, Capability};
 
 /// The greeting of an upstream.
 #[derive(Debug)]
-pub(crate) struct Greeting {
+pub struct Greeting {
     capabilities: Vec<u8>,
     listing: Listing,
 }
 
 /// The streams to an upstream that goes on listening after its greeting.
-pub(crate) struct Streams {
-    pub(super) reader: Box<dyn Read + Send>,
-    pub(super) writer: Box<dyn Write + Send>,
+pub struct Streams {
+    /// What it says.
+    pub reader: Box<dyn Read + Send>,
+    /// What is said to it.
+    pub writer: Box<dyn Write + Send>,
     /// Dropped last: it ends the process or the connection.
     _guard: Box<dyn Send>,
 }
@@ -33,20 +40,24 @@ impl fmt::Debug for Streams {
 
 impl Streams {
     /// Says goodbye, so that a server at the other end of a pipe does not complain.
-    pub(super) fn close(mut self) {
+    pub fn close(mut self) {
         // Everything needed has been received; how the connection ends does not matter.
         let _ = self.writer.write_all(b"0000").and_then(|()| self.writer.flush());
     }
 }
 
-/// Asks an upstream for its greeting. Over HTTP the conversation is over with that.
-pub(crate) fn greet(call: &Call, limits: ListLimits) -> Result<(Greeting, Option<Streams>)> {
+/// Asks a service of an upstream for its greeting. Over HTTP the conversation is over with that.
+///
+/// # Errors
+/// Those of the [`Transport`](gitsync_core::Transport); [`ErrorKind::Corrupt`] if it makes no sense, and
+/// [`ErrorKind::LimitExceeded`] past the bounds.
+pub fn greet(call: &Call, service: Service, limits: ListLimits) -> Result<(Greeting, Option<Streams>)> {
     let (greeting, streams) = if call.source.scheme().is_http() {
-        let answer = exchange(call, "/info/refs?service=git-upload-pack", &[], None)?;
+        let suffix = format!("/info/refs?service={}", service.as_str());
+        let answer = exchange(call, &suffix, &[], None)?;
         (Greeting::read(&mut BufReader::new(Guarded::new(answer.body, call)), limits), None)
     } else {
-        let Connection { reader, writer, guard } =
-            call.transport.connect(&call.source, Service::UploadPack, 1, &call.limits)?;
+        let Connection { reader, writer, guard } = call.transport.connect(&call.source, service, 1, &call.limits)?;
         let mut reader = Unversioned::new(Guarded::new(BufReader::new(reader), call));
         let greeting = Greeting::read(&mut reader, limits);
         let writer = Box::new(Guarded::new(writer, call));
@@ -59,7 +70,10 @@ pub(crate) fn greet(call: &Call, limits: ListLimits) -> Result<(Greeting, Option
 
 impl Greeting {
     /// Understands a greeting that is known from before.
-    pub(crate) fn parse(text: &[u8], limits: ListLimits) -> Result<Self> {
+    ///
+    /// # Errors
+    /// As [`greet`], but for those of the transport.
+    pub fn parse(text: &[u8], limits: ListLimits) -> Result<Self> {
         Greeting::read(&mut Cursor::new(text), limits)
     }
 
@@ -99,19 +113,22 @@ impl Greeting {
     }
 
     /// Returns what the upstream can do.
-    pub(crate) fn capabilities(&self) -> impl Iterator<Item = Capability<'_>> + Clone {
+    pub fn capabilities(&self) -> impl Iterator<Item = Capability<'_>> + Clone {
         v1::capabilities(&self.capabilities)
     }
 
-    pub(crate) fn format(&self) -> ObjectFormat {
+    /// Returns the upstream's hash function.
+    pub fn format(&self) -> ObjectFormat {
         self.listing.format()
     }
 
-    pub(crate) fn is_shallow(&self) -> bool {
+    /// Tells whether the upstream lacks the parents of some commits.
+    pub fn is_shallow(&self) -> bool {
         self.listing.is_shallow()
     }
 
-    pub(crate) fn into_listing(self) -> Listing {
+    /// Returns the references.
+    pub fn into_listing(self) -> Listing {
         self.listing
     }
 }

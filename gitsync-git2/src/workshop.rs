@@ -1,16 +1,15 @@
-//! The repository that libgit2 fetches into.
+//! The repository that libgit2 works in.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use git2::{AutotagOption, FetchOptions, RepositoryOpenFlags};
+use git2::{AutotagOption, FetchOptions, PackBuilder, RemoteCallbacks, RepositoryOpenFlags};
 use gitsync_core::backend::{Durability, InitOptions};
 use gitsync_core::model::{ObjectFormat, ObjectId, RefName};
 use gitsync_core::{Error, ErrorKind, Result};
 use gitsync_repository::{Haves, IdSet, Kind, Peeled, Quarantine, init, peel, read_shallow};
 
-use super::meter::Meter;
 use crate::convert::unreadable;
 use crate::odb::utf8;
 use crate::open::Repository;
@@ -19,13 +18,13 @@ use crate::remote::WANTS;
 /// An empty repository in a quarantine, which sees the objects of the real one.
 ///
 /// libgit2 tells the upstream to have what references lead to. Here these are what [`Haves`] chose, under names of ours.
-pub(super) struct Workshop {
+pub(crate) struct Workshop {
     dir: PathBuf,
     repository: git2::Repository,
 }
 
 impl Workshop {
-    pub(super) fn new(quarantine: &Quarantine, real: &Repository, haves: &Haves) -> Result<Self> {
+    pub(crate) fn new(quarantine: &Quarantine, real: &Repository, haves: &Haves) -> Result<Self> {
         let dir = quarantine.dir().join("git");
         if dir.exists() {
             fs::remove_dir_all(&dir)?;
@@ -39,7 +38,7 @@ impl Workshop {
         }
         let flags = RepositoryOpenFlags::NO_SEARCH | RepositoryOpenFlags::NO_DOTGIT | RepositoryOpenFlags::BARE;
         let failed = |error: git2::Error| {
-            let message = format!("libgit2 cannot open what it is to fetch into: {}", error.message());
+            let message = format!("libgit2 cannot open what it is to work in: {}", error.message());
             Error::new(ErrorKind::Internal, message).caused_by(error)
         };
         let repository = git2::Repository::open_ext(&dir, flags, &[] as &[&Path]).map_err(failed)?;
@@ -52,30 +51,35 @@ impl Workshop {
     }
 
     /// Fetches all that the conversation at an address offers, as libgit2 counts the depth.
-    pub(super) fn download(
+    pub(crate) fn download(
         &self,
         address: &str,
         depth: i32,
-        meter: &mut Meter<'_>,
+        callbacks: RemoteCallbacks<'_>,
     ) -> std::result::Result<(), git2::Error> {
         let mut options = FetchOptions::new();
-        options.download_tags(AutotagOption::None).depth(depth).remote_callbacks(meter.callbacks());
+        options.download_tags(AutotagOption::None).depth(depth).remote_callbacks(callbacks);
         let mut remote = self.repository.remote_anonymous(address)?;
         remote.download(&[format!("{WANTS}*:{WANTS}*")], Some(&mut options))
     }
 
     /// Returns the shallow boundary as it is after the fetch.
-    pub(super) fn boundary(&self) -> Result<IdSet> {
+    pub(crate) fn boundary(&self) -> Result<IdSet> {
         read_shallow(&self.dir, ObjectFormat::Sha1)
     }
 
+    /// Begins a pack.
+    pub(crate) fn pack_builder(&self) -> std::result::Result<PackBuilder<'_>, git2::Error> {
+        self.repository.packbuilder()
+    }
+
     /// Returns where the objects are that were received, and no others.
-    pub(super) fn objects(&self) -> PathBuf {
+    pub(crate) fn objects(&self) -> PathBuf {
         self.dir.join("objects")
     }
 
     /// Returns the pack that was received, if any, and its index.
-    pub(super) fn pack(&self) -> Result<Option<(PathBuf, PathBuf)>> {
+    pub(crate) fn pack(&self) -> Result<Option<(PathBuf, PathBuf)>> {
         for entry in fs::read_dir(self.objects().join("pack"))? {
             let index = entry?.path();
             let pack = index.with_extension("pack");
