@@ -9,12 +9,12 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
     Branch, Commit, Depth, KnownStorages, Layout, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress,
-    RecordedRef, RefName, RefUpdate, Repository, RepositoryId, RepositoryName, Slug, SourceType, StorageName,
-    StorageReport, SyncTask, TaskId, TaskKind,
+    PushTarget, RecordedRef, RefName, RefUpdate, Repository, RepositoryId, RepositoryName, Slug, SourceType,
+    StorageName, StorageReport, SyncTask, TaskId, TaskKind,
 };
 use crate::plan::{Digest, Movement, RefPattern};
 use crate::queue::NewJob;
-use crate::rules::{Archived, DueScan, Outcome, Request, Requested};
+use crate::rules::{Archived, DueScan, Outcome, PushOutcome, Request, Requested};
 use crate::source::SourceUrl;
 use crate::state::{RepositoryStatus, TaskStatus};
 
@@ -213,7 +213,8 @@ pub struct Retention {
 /// Every call is one transaction: it happens whole or not at all, and is durable when it returns. What a task notes on its
 /// way ([`mark_enqueued`](Store::mark_enqueued), [`report_progress`](Store::report_progress),
 /// [`begin_recording`](Store::begin_recording), [`record_commits`](Store::record_commits),
-/// [`orphan_commits`](Store::orphan_commits), [`orphan_unrecorded`](Store::orphan_unrecorded)), and the
+/// [`orphan_commits`](Store::orphan_commits), [`orphan_unrecorded`](Store::orphan_unrecorded),
+/// [`record_push`](Store::record_push)), and the
 /// [report](Store::report_storage) of a storage, need only survive the process; a loss of power may take it where it takes
 /// all workers too, but never without all that was written later. Decisions are those of [`rules`](crate::rules); a store loads rows, asks, and writes. Time is the store's own clock,
 /// which tests inject.
@@ -360,6 +361,19 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// # Errors
     /// `Conflict` unless the task is a deletion.
     async fn purge_repository(&self, work: Work, limit: usize) -> Result<Chunk>;
+
+    /// Adds a push target; see [`rules::add_push_target`](crate::rules::add_push_target).
+    async fn add_push_target(&self, repository: RepositoryId, url: &SourceUrl) -> Result<PushTarget>;
+
+    /// Removes a push target; see [`rules::remove_push_target`](crate::rules::remove_push_target).
+    async fn remove_push_target(&self, repository: RepositoryId, url: &SourceUrl) -> Result<()>;
+
+    /// Returns the push targets of a repository, by the text of their addresses.
+    async fn push_targets(&self, repository: RepositoryId) -> Result<Vec<PushTarget>>;
+
+    /// Notes how a push ended; see [`rules::record_push`](crate::rules::record_push). A target that was removed meanwhile is
+    /// passed over.
+    async fn record_push(&self, work: Work, url: &SourceUrl, outcome: &PushOutcome) -> Result<()>;
 
     /// Lists branches by name.
     async fn list_branches(&self, repository: RepositoryId, page: &PageRequest) -> Result<Page<Branch>>;

@@ -3,11 +3,12 @@
 
 use async_trait::async_trait;
 use gitsync_core::model::{
-    Branch, Commit, KnownStorages, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress, RecordedRef,
-    RefUpdate, Repository, RepositoryId, RepositoryName, Slug, StorageReport, SyncTask, TaskId,
+    Branch, Commit, KnownStorages, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress, PushTarget,
+    RecordedRef, RefUpdate, Repository, RepositoryId, RepositoryName, Slug, StorageReport, SyncTask, TaskId,
 };
 use gitsync_core::queue::NewJob;
-use gitsync_core::rules::{Archived, DueScan, Outcome, Request, Requested};
+use gitsync_core::rules::{Archived, DueScan, Outcome, PushOutcome, Request, Requested};
+use gitsync_core::source::SourceUrl;
 use gitsync_core::store::{
     Chunk, CommitFilter, NewRepository, Recording, RepositoryFilter, RepositoryPatch, Retention, StartedTask, Store,
     TaskFilter, Work,
@@ -151,6 +152,22 @@ impl Store for PostgresStore {
 
     async fn purge_repository(&self, work: Work, limit: usize) -> Result<Chunk> {
         in_transaction!(self, Mode::Write, |c| operations::purge_repository(c, work, limit))
+    }
+
+    async fn add_push_target(&self, repository: RepositoryId, url: &SourceUrl) -> Result<PushTarget> {
+        in_transaction!(self, Mode::Write, |c| operations::add_push_target(c, repository, url))
+    }
+
+    async fn remove_push_target(&self, repository: RepositoryId, url: &SourceUrl) -> Result<()> {
+        in_transaction!(self, Mode::Write, |c| operations::remove_push_target(c, repository, url))
+    }
+
+    async fn push_targets(&self, repository: RepositoryId) -> Result<Vec<PushTarget>> {
+        in_transaction!(self, Mode::Read, |c| operations::push_targets(c, repository))
+    }
+
+    async fn record_push(&self, work: Work, url: &SourceUrl, outcome: &PushOutcome) -> Result<()> {
+        in_transaction!(self, Mode::WriteRepeatable, |c| operations::record_push(c, work, url, outcome))
     }
 
     async fn list_branches(&self, repository: RepositoryId, page: &PageRequest) -> Result<Page<Branch>> {

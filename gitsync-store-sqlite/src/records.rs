@@ -2,11 +2,12 @@
 
 use async_trait::async_trait;
 use gitsync_core::model::{
-    Branch, Commit, KnownStorages, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress, RecordedRef,
-    RefUpdate, Repository, RepositoryId, RepositoryName, Slug, StorageReport, SyncTask, TaskId,
+    Branch, Commit, KnownStorages, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress, PushTarget,
+    RecordedRef, RefUpdate, Repository, RepositoryId, RepositoryName, Slug, StorageReport, SyncTask, TaskId,
 };
 use gitsync_core::queue::NewJob;
-use gitsync_core::rules::{Archived, DueScan, Outcome, Request, Requested};
+use gitsync_core::rules::{Archived, DueScan, Outcome, PushOutcome, Request, Requested};
+use gitsync_core::source::SourceUrl;
 use gitsync_core::store::{
     Chunk, CommitFilter, NewRepository, Recording, RepositoryFilter, RepositoryPatch, Retention, StartedTask, Store,
     TaskFilter, Work,
@@ -155,6 +156,26 @@ impl Store for SqliteStore {
 
     async fn purge_repository(&self, work: Work, limit: usize) -> Result<Chunk> {
         self.write(move |c| Box::pin(operations::purge_repository(c, work, limit))).await
+    }
+
+    async fn add_push_target(&self, repository: RepositoryId, url: &SourceUrl) -> Result<PushTarget> {
+        let url = url.clone();
+        self.write(move |c| Box::pin(async move { operations::add_push_target(c, repository, &url).await })).await
+    }
+
+    async fn remove_push_target(&self, repository: RepositoryId, url: &SourceUrl) -> Result<()> {
+        let url = url.clone();
+        self.write(move |c| Box::pin(async move { operations::remove_push_target(c, repository, &url).await })).await
+    }
+
+    async fn push_targets(&self, repository: RepositoryId) -> Result<Vec<PushTarget>> {
+        self.read(move |c| Box::pin(operations::push_targets(c, repository))).await
+    }
+
+    async fn record_push(&self, work: Work, url: &SourceUrl, outcome: &PushOutcome) -> Result<()> {
+        let (url, outcome) = (url.clone(), outcome.clone());
+        self.write_repeatable(move |c| Box::pin(async move { operations::record_push(c, work, &url, &outcome).await }))
+            .await
     }
 
     async fn list_branches(&self, repository: RepositoryId, page: &PageRequest) -> Result<Page<Branch>> {

@@ -2,11 +2,12 @@
 
 use async_trait::async_trait;
 use gitsync_core::model::{
-    Branch, Commit, KnownStorages, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress, RecordedRef,
-    RefUpdate, Repository, RepositoryId, RepositoryName, Slug, StorageReport, SyncTask, TaskId,
+    Branch, Commit, KnownStorages, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress, PushTarget,
+    RecordedRef, RefUpdate, Repository, RepositoryId, RepositoryName, Slug, StorageReport, SyncTask, TaskId,
 };
 use gitsync_core::queue::NewJob;
-use gitsync_core::rules::{Archived, DueScan, Outcome, Request, Requested};
+use gitsync_core::rules::{Archived, DueScan, Outcome, PushOutcome, Request, Requested};
+use gitsync_core::source::SourceUrl;
 use gitsync_core::store::{
     Chunk, CommitFilter, NewRepository, Recording, RepositoryFilter, RepositoryPatch, Retention, StartedTask, Store,
     TaskFilter, Work,
@@ -107,6 +108,25 @@ impl<S: Store> Store for Audited<S> {
     async fn prune(&self, retention: &Retention) -> Result<u64> {
         let pruned = self.database.prune(retention).await;
         self.noted(pruned, |rows| (*rows > 0).then(|| format!("{rows} old rows removed")))
+    }
+
+    async fn add_push_target(&self, repository: RepositoryId, url: &SourceUrl) -> Result<PushTarget> {
+        let added = self.database.add_push_target(repository, url).await;
+        self.noted(added, |_| Some(format!("repository {repository}: push target added: {url}")))
+    }
+
+    async fn remove_push_target(&self, repository: RepositoryId, url: &SourceUrl) -> Result<()> {
+        let removed = self.database.remove_push_target(repository, url).await;
+        self.noted(removed, |()| Some(format!("repository {repository}: push target removed: {url}")))
+    }
+
+    async fn record_push(&self, work: Work, url: &SourceUrl, outcome: &PushOutcome) -> Result<()> {
+        let recorded = self.database.record_push(work, url, outcome).await;
+        self.noted(recorded, |()| Some(format!("repository {} pushed to {url}: {outcome:?}", work.repository)))
+    }
+
+    async fn push_targets(&self, repository: RepositoryId) -> Result<Vec<PushTarget>> {
+        self.database.push_targets(repository).await
     }
 
     async fn mark_enqueued(&self, jobs: &[NewJob]) -> Result<()> {

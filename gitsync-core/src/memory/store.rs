@@ -8,11 +8,12 @@ use super::tables::Tables;
 use crate::clock::{Clock, Timestamp};
 use crate::error::Result;
 use crate::model::{
-    Branch, Commit, KnownStorages, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress, RecordedRef,
-    RefUpdate, Repository, RepositoryId, RepositoryName, Slug, StorageReport, SyncTask, TaskId,
+    Branch, Commit, KnownStorages, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress, PushTarget,
+    RecordedRef, RefUpdate, Repository, RepositoryId, RepositoryName, Slug, StorageReport, SyncTask, TaskId,
 };
 use crate::queue::NewJob;
-use crate::rules::{Archived, DueScan, Outcome, Request, Requested};
+use crate::rules::{Archived, DueScan, Outcome, PushOutcome, Request, Requested};
+use crate::source::SourceUrl;
 use crate::store::{
     Chunk, CommitFilter, NewRepository, Recording, RepositoryFilter, RepositoryPatch, Retention, StartedTask, Store,
     TaskFilter, Work,
@@ -178,6 +179,24 @@ impl Store for MemoryStore {
     async fn purge_repository(&self, work: Work, limit: usize) -> Result<Chunk> {
         let (mut tables, now) = self.begin();
         tables.purge_repository(work, limit, now)
+    }
+
+    async fn add_push_target(&self, repository: RepositoryId, url: &SourceUrl) -> Result<PushTarget> {
+        let (mut tables, now) = self.begin();
+        tables.add_push_target(repository, url, now)
+    }
+
+    async fn remove_push_target(&self, repository: RepositoryId, url: &SourceUrl) -> Result<()> {
+        self.begin().0.remove_push_target(repository, url)
+    }
+
+    async fn push_targets(&self, repository: RepositoryId) -> Result<Vec<PushTarget>> {
+        self.read().visible(repository).map(|row| row.push_targets())
+    }
+
+    async fn record_push(&self, work: Work, url: &SourceUrl, outcome: &PushOutcome) -> Result<()> {
+        let (mut tables, now) = self.begin();
+        tables.record_push(work, url, outcome, now)
     }
 
     async fn list_branches(&self, repository: RepositoryId, page: &PageRequest) -> Result<Page<Branch>> {

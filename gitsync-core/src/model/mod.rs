@@ -8,6 +8,7 @@ mod id;
 mod object_id;
 mod organisation;
 mod page;
+mod push_target;
 mod ref_name;
 mod ref_update;
 mod repository;
@@ -22,6 +23,7 @@ pub use id::{OrganisationId, RepositoryId, RepositoryName, Slug, StorageName, Ta
 pub use object_id::{ObjectFormat, ObjectId};
 pub use organisation::Organisation;
 pub use page::{Cursor, MAX_PAGE_ITEMS, Page, PageRequest};
+pub use push_target::{PushCounts, PushStatus, PushTarget};
 pub use ref_name::{MAX_REF_NAME_BYTES, RESERVED_NAMESPACE, RefName};
 pub use ref_update::{RefChange, RefUpdate};
 pub use repository::{Layout, Repository, SourceType, StatusBefore};

@@ -181,6 +181,8 @@ pub struct Repository {
     pub shrank_at: Option<Timestamp>,
     /// How many tasks in a row have failed.
     pub failures: u32,
+    /// How many push targets it has.
+    pub push_targets: u32,
 
     /// Raised by every start of a task, never reset: a write on behalf of another value is refused.
     pub fence: i64,

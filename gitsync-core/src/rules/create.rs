@@ -57,6 +57,7 @@ fn repository(new: &NewRepository, id: RepositoryId, now: Timestamp) -> Reposito
         next_sync_at: None,
         shrank_at: None,
         failures: 0,
+        push_targets: 0,
         fence: 0,
         recording: None,
         version: 1,

@@ -38,6 +38,7 @@ pub(super) fn repository() -> Repository {
         next_sync_at: None,
         shrank_at: None,
         failures: 0,
+        push_targets: 0,
         fence: 0,
         recording: None,
         version: 0,

@@ -15,6 +15,7 @@ mod fixtures;
 mod job;
 mod place;
 mod purge;
+mod push;
 mod request;
 mod rhythm;
 mod start;
@@ -35,6 +36,10 @@ pub use finish::{Completion, Finished, Outcome, finish};
 pub use job::{job, lane};
 pub use place::place;
 pub use purge::purge;
+pub use push::{
+    FIRST_PUSH_PAUSE, LONGEST_PUSH_PAUSE, MAX_PUSH_TARGETS, PushOutcome, add_push_target, record_push,
+    remove_push_target,
+};
 pub use request::{Disposition, Request, Requested, Unfinished, request};
 pub use rhythm::{Rhythm, next_sync_at};
 pub use start::{Start, start};

@@ -32,6 +32,7 @@ pub fn migrations() -> &'static [Migration] {
         Migration { version: 3, name: "narrow an index", build: schema::commit::narrow_index_by_fence },
         Migration { version: 4, name: "tell disks apart", build: schema::storage::tell_disks_apart },
         Migration { version: 5, name: "verify repositories", build: schema::task::verify },
+        Migration { version: 6, name: "add push targets", build: schema::push_target::add_push_targets },
     ]
 }
 

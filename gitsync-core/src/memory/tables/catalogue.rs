@@ -105,6 +105,7 @@ impl RepositoryRow {
             commits: Default::default(),
             baseline_digest: None,
             policy_digest: None,
+            targets: Default::default(),
         }
     }
 }

@@ -4,6 +4,7 @@ mod catalogue;
 mod lists;
 mod outbox;
 mod prune;
+mod push;
 mod record;
 mod requests;
 mod storages;
@@ -14,8 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    Commit, ObjectId, Organisation, OrganisationId, RecordedRef, RefName, RefUpdate, Repository, RepositoryId,
-    StorageName, StorageRecord, SyncTask, TaskId,
+    Commit, ObjectId, Organisation, OrganisationId, PushTarget, RecordedRef, RefName, RefUpdate, Repository,
+    RepositoryId, StorageName, StorageRecord, SyncTask, TaskId,
 };
 use crate::rules::Unfinished;
 use crate::state::TaskStatus;
@@ -45,6 +46,14 @@ pub(super) struct RepositoryRow {
     commits: BTreeMap<ObjectId, CommitRow>,
     baseline_digest: Option<[u8; 32]>,
     policy_digest: Option<[u8; 32]>,
+    /// By their addresses as text, which is how they are sorted.
+    targets: BTreeMap<String, PushTarget>,
+}
+
+impl RepositoryRow {
+    pub(super) fn push_targets(&self) -> Vec<PushTarget> {
+        self.targets.values().cloned().collect()
+    }
 }
 
 #[derive(Debug)]

@@ -37,7 +37,7 @@ impl Tables {
     }
 
     /// Checks that a worker may write. Everything it writes comes after that.
-    fn check_work(&self, work: Work) -> Result<()> {
+    pub(super) fn check_work(&self, work: Work) -> Result<()> {
         rules::may_write(&self.row(work.repository)?.repository, self.task(work.task)?, work.fence)
     }
 

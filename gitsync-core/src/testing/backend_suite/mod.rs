@@ -18,10 +18,10 @@ pub mod fetching;
 pub mod listing;
 pub mod local;
 pub mod mirroring;
+pub mod pushing;
 pub mod regular;
 pub mod shallow;
 pub mod upkeep;
-pub mod pushing;
 pub mod worktree;
 
 use std::sync::Arc;

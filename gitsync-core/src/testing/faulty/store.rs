@@ -2,11 +2,12 @@
 
 use crate::clock::Timestamp;
 use crate::model::{
-    Branch, Commit, KnownStorages, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress, RecordedRef,
-    RefUpdate, Repository, RepositoryId, RepositoryName, Slug, StorageReport, SyncTask, TaskId,
+    Branch, Commit, KnownStorages, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress, PushTarget,
+    RecordedRef, RefUpdate, Repository, RepositoryId, RepositoryName, Slug, StorageReport, SyncTask, TaskId,
 };
 use crate::queue::NewJob;
-use crate::rules::{Archived, DueScan, Outcome, Request, Requested};
+use crate::rules::{Archived, DueScan, Outcome, PushOutcome, Request, Requested};
+use crate::source::SourceUrl;
 use crate::store::{
     Chunk, CommitFilter, NewRepository, Recording, RepositoryFilter, RepositoryPatch, Retention, StartedTask, Store,
     TaskFilter, Work,
@@ -73,6 +74,10 @@ faulty! {
             next_sync_at: Option<Timestamp>
         ) -> SyncTask;
         PurgeRepository => purge_repository(work: Work, limit: usize) -> Chunk;
+        AddPushTarget => add_push_target(repository: RepositoryId, url: &SourceUrl) -> PushTarget;
+        RemovePushTarget => remove_push_target(repository: RepositoryId, url: &SourceUrl) -> ();
+        PushTargets => push_targets(repository: RepositoryId) -> Vec<PushTarget>;
+        RecordPush => record_push(work: Work, url: &SourceUrl, outcome: &PushOutcome) -> ();
         ListBranches => list_branches(repository: RepositoryId, page: &PageRequest) -> Page<Branch>;
         ListCommits => list_commits(repository: RepositoryId, filter: &CommitFilter, page: &PageRequest) -> Page<Commit>;
         ListRefUpdates => list_ref_updates(repository: RepositoryId, page: &PageRequest) -> Page<RefUpdate>;

@@ -16,6 +16,7 @@ pub mod lifecycle;
 pub mod outbox;
 pub mod pages;
 pub mod prune;
+pub mod pushing;
 pub mod recording;
 pub mod requests;
 pub mod retries;
@@ -184,6 +185,13 @@ macro_rules! store_suite {
                 commits_of_a_branch_whose_dates_are_skewed,
                 the_log_in_pages,
                 the_last_page_says_so,
+            ]
+            pushing: [
+                push_targets_are_few_and_each_is_there_once,
+                no_race_adds_too_many_push_targets,
+                push_targets_go_with_their_repository,
+                a_push_is_noted_of_its_target,
+                a_push_is_noted_under_the_fence,
             ]
             prune: [
                 the_last_task_that_ended_is_kept,

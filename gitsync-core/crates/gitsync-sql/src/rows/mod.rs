@@ -10,6 +10,7 @@ use crate::{Row, Value};
 pub(crate) mod commit;
 pub(crate) mod job;
 pub(crate) mod organisation;
+pub(crate) mod push_target;
 pub(crate) mod recorded_ref;
 pub(crate) mod ref_update;
 pub(crate) mod repository;

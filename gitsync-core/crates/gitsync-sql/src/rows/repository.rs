@@ -10,7 +10,7 @@ use crate::schema::repository::{
     ARCHIVED_ERROR_KIND, ARCHIVED_ERROR_MESSAGE, ARCHIVED_STATUS, BASELINE_DIGEST, CREATED_AT, DEFAULT_BRANCH,
     DELETED_AT, DEPTH, DESCRIPTION, ERROR_KIND, ERROR_MESSAGE, EXCLUDE_REFS, FAILURES, FENCE, ID, IS_PUBLIC,
     LAST_CHANGED_AT, LAST_COMMIT, LAST_SYNCED_AT, LAYOUT, NAME, NAME_FOLDED, NEXT_SYNC_AT, ORGANISATION, OWNER,
-    POLICY_DIGEST, RECORDED_REFS, RECORDING, SHRANK_AT, SIZE_BYTES, SOURCE, SOURCE_TYPE, STATUS, STORAGE,
+    POLICY_DIGEST, PUSH_TARGETS, RECORDED_REFS, RECORDING, SHRANK_AT, SIZE_BYTES, SOURCE, SOURCE_TYPE, STATUS, STORAGE,
     SYNC_INTERVAL, TOTAL_COMMITS, UPDATED_AT, VERSION,
 };
 use crate::statement::Record;
@@ -53,6 +53,7 @@ pub(crate) fn record(repository: &Repository) -> Record {
         (NEXT_SYNC_AT, repository.next_sync_at.into()),
         (SHRANK_AT, repository.shrank_at.into()),
         (FAILURES, repository.failures.into()),
+        (PUSH_TARGETS, repository.push_targets.into()),
         (FENCE, repository.fence.into()),
         (RECORDING, repository.recording.into()),
         (VERSION, repository.version.into()),
@@ -94,6 +95,7 @@ pub(crate) fn read(row: &mut Row) -> Result<Repository> {
         next_sync_at: row.opt_timestamp(NEXT_SYNC_AT)?,
         shrank_at: row.opt_timestamp(SHRANK_AT)?,
         failures: row.number(FAILURES)?,
+        push_targets: row.number(PUSH_TARGETS)?,
         fence: row.int(FENCE)?,
         recording: row.opt_int(RECORDING)?,
         version: row.int(VERSION)?,

@@ -10,6 +10,7 @@ pub(crate) mod host;
 pub(crate) mod job;
 pub(crate) mod migration;
 pub(crate) mod organisation;
+pub(crate) mod push_target;
 pub(crate) mod recorded_ref;
 pub(crate) mod ref_update;
 pub(crate) mod repository;

@@ -46,6 +46,7 @@ super::names!("repository" {
     CREATED_AT = "created_at",
     UPDATED_AT = "updated_at",
     DELETED_AT = "deleted_at",
+    PUSH_TARGETS = "push_targets",
 });
 
 pub(crate) fn table() -> TableCreateStatement {

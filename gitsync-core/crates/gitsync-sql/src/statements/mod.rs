@@ -7,6 +7,7 @@ pub mod hosts;
 pub mod jobs;
 pub mod log;
 pub mod organisations;
+pub mod push_targets;
 pub mod refs;
 pub mod repositories;
 pub mod storages;

@@ -6,6 +6,7 @@
 mod lists;
 mod load;
 mod organisations;
+mod push_targets;
 mod recording;
 mod repositories;
 mod requests;
@@ -16,6 +17,7 @@ mod work;
 pub use lists::{list_branches, list_commits, list_ref_updates, list_repositories, list_tasks};
 pub use load::{baseline, repository, repository_by_name, task, tasks};
 pub use organisations::{create_organisation, list_organisations, organisation, organisation_by_slug};
+pub use push_targets::{add_push_target, push_targets, record_push, remove_push_target};
 pub use recording::{
     PreparedCommits, begin_recording, finish_task, orphan_commits, orphan_unrecorded, record_commits, report_progress,
 };

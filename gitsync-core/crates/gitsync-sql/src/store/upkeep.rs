@@ -6,7 +6,7 @@ use gitsync_core::store::{Chunk, MAX_STORE_BATCH, Retention, Work};
 
 use super::load::save_task;
 use super::work::authorize;
-use crate::statements::{commits, log, refs, repositories, tasks};
+use crate::statements::{commits, log, push_targets, refs, repositories, tasks};
 use crate::{Connection, Statement};
 
 /// See [`Store::purge_repository`](gitsync_core::Store::purge_repository).
@@ -23,6 +23,7 @@ pub async fn purge_repository(connection: &mut dyn Connection, work: Work, limit
     if left == 0 {
         return Ok(Chunk::More);
     }
+    connection.execute(push_targets::delete_all(dialect, repository.id)?).await?;
     // The repository goes last, because the others refer to it.
     save_task(connection, &task, &tombstone).await?;
     connection.execute(repositories::delete(dialect, repository.id)?).await?;

@@ -183,3 +183,19 @@ ALTER TABLE "storage" ADD COLUMN "served_until" bigint NOT NULL DEFAULT 0;
 UPDATE "storage" SET "served_until" = "seen_at" + 60000000;
 -- 5: verify repositories
 ALTER TABLE "sync_task" ADD COLUMN "verify" bool NOT NULL DEFAULT FALSE;
+-- 6: add push targets
+CREATE TABLE "push_target" ( "repository_id" bigint NOT NULL,
+    "url" text NOT NULL,
+    "added_at" bigint NOT NULL,
+    "has_digest" bytea,
+    "pushed_at" bigint,
+    "updated" bigint NOT NULL,
+    "deleted" bigint NOT NULL,
+    "objects" bigint NOT NULL,
+    "bytes" bigint NOT NULL,
+    "error_kind" text,
+    "error_message" text,
+    "failures" bigint NOT NULL,
+    "retry_at" bigint, PRIMARY KEY ("repository_id",
+    "url"), CONSTRAINT "push_target_of_repository" FOREIGN KEY ("repository_id") REFERENCES "repository" ("id") );
+ALTER TABLE "repository" ADD COLUMN "push_targets" bigint NOT NULL DEFAULT 0;

@@ -179,3 +179,19 @@ ALTER TABLE "storage" ADD COLUMN "served_until" integer NOT NULL DEFAULT 0;
 UPDATE "storage" SET "served_until" = "seen_at" + 60000000;
 -- 5: verify repositories
 ALTER TABLE "sync_task" ADD COLUMN "verify" boolean NOT NULL DEFAULT FALSE;
+-- 6: add push targets
+CREATE TABLE "push_target" ( "repository_id" integer NOT NULL,
+    "url" text NOT NULL,
+    "added_at" integer NOT NULL,
+    "has_digest" blob,
+    "pushed_at" integer,
+    "updated" integer NOT NULL,
+    "deleted" integer NOT NULL,
+    "objects" integer NOT NULL,
+    "bytes" integer NOT NULL,
+    "error_kind" text,
+    "error_message" text,
+    "failures" integer NOT NULL,
+    "retry_at" integer, PRIMARY KEY ("repository_id",
+    "url"), FOREIGN KEY ("repository_id") REFERENCES "repository" ("id") );
+ALTER TABLE "repository" ADD COLUMN "push_targets" integer NOT NULL DEFAULT 0;
