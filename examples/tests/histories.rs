@@ -18,7 +18,7 @@ use gitsync_core::queue::{JobQueue, QueueLimits};
 use gitsync_core::source::{Scheme, SourcePolicy, SourceUrl};
 use gitsync_core::state::TaskStatus;
 use gitsync_core::store::Store;
-use gitsync_core::testing::{DieAt, Git, ManualClock, RandomUpstream, check_depth, check_mirror};
+use gitsync_core::testing::{DieAt, Git, ManualClock, RandomUpstream, Upstream, check_depth, check_mirror};
 use gitsync_core::{GitBackend, GitSync};
 use gitsync_git2::Git2Backend;
 use gitsync_gix::GixBackend;
@@ -34,6 +34,8 @@ struct Bench {
     store: Arc<dyn Store>,
     queue: Arc<dyn JobQueue>,
     policy: SourcePolicy,
+    /// Where the mirror is pushed to.
+    target: Upstream,
     /// How many engines were made: gix and libgit2 take turns at the same repository.
     made: AtomicUsize,
 }
@@ -62,8 +64,12 @@ impl Bench {
         queue: Arc<dyn JobQueue>,
     ) -> Self {
         let root = upstream.upstream().root();
-        let policy = SourcePolicy::builder().schemes([Scheme::File]).file_root(root).build().unwrap();
-        Bench { dir, clock, store, queue, policy, made: AtomicUsize::new(0) }
+        let target = Upstream::new();
+        // What HEAD leads to may go upstream, and no push moves the HEAD of the target.
+        target.git().run(&["config", "receive.denyDeleteCurrent", "ignore"]);
+        let policy = SourcePolicy::builder().schemes([Scheme::File]).file_root(root).push_root(target.root());
+        let policy = policy.build().unwrap();
+        Bench { dir, clock, store, queue, policy, target, made: AtomicUsize::new(0) }
     }
 
     fn engine(&self, steps: Arc<dyn StepHook>) -> GitSync {
@@ -93,7 +99,11 @@ impl Bench {
         let organisation = gitsync.create_organisation(&"org".parse().unwrap(), "Org").await.unwrap();
         let source = Some(source);
         let wish = CreateRepository { name: "mirror".into(), source, depth, ..CreateRepository::default() };
-        gitsync.create_repository(organisation.id, wish).await.unwrap().0.id
+        let id = gitsync.create_repository(organisation.id, wish).await.unwrap().0.id;
+        if depth.is_none() {
+            gitsync.add_push_target(id, &self.target.file_source()).await.unwrap();
+        }
+        id
     }
 
     /// Works until everything is done; the first process dies at a step, if one is given.
@@ -173,12 +183,16 @@ async fn run(upstream: &mut RandomUpstream, bench: &Bench, depth: Option<Depth>)
         match depth {
             // What is fast-forwarded goes beyond the boundary in the end.
             Some(_) => check_depth(&bench.mirror(), upstream.upstream().dir(), depth),
-            None => check_tips(bench, &mut tips),
+            None => {
+                check_tips(bench, &mut tips);
+                assert_eq!(bench.target.git().refs(), upstream.upstream().git().refs(), "the target");
+            }
         }
         let changes = upstream.rng().usize(0..12);
         upstream.change(changes);
     }
     Git::at(bench.mirror()).assert_sound();
+    bench.target.git().assert_sound();
 }
 
 /// Asks for a sync, or now and then for a clone in place of what is there.

@@ -45,6 +45,9 @@ pub(crate) struct Sources {
     #[arg(long, env = "GITSYNC_FILE_ROOTS", value_name = "DIR", value_delimiter = ',')]
     file_roots: Vec<PathBuf>,
 
+    /// Directories in which repositories may be pushed to by path; takes the scheme file
+    #[arg(long, env = "GITSYNC_PUSH_ROOTS", value_name = "DIR", value_delimiter = ',')]
+    push_roots: Vec<PathBuf>,
     /// The most references that an upstream may list
     #[arg(long, env = "GITSYNC_MAX_LISTED_REFS", value_name = "N", default_value = "1000000")]
     max_listed_refs: usize,
@@ -88,6 +91,9 @@ impl Sources {
             .denied_hosts(self.denied_hosts.iter().map(String::as_str))?;
         for root in &self.file_roots {
             builder = builder.file_root(root);
+        }
+        for root in &self.push_roots {
+            builder = builder.push_root(root);
         }
         let roots = storages.into_iter().map(|(_, root)| std::path::absolute(root));
         Ok(builder.build()?.with_storage_roots(roots.collect::<std::io::Result<Vec<_>>>()?)?)

@@ -14,7 +14,7 @@ use super::watch::Watches;
 use super::worker::Worker;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    Branch, Commit, Depth, Layout, Organisation, OrganisationId, Page, PageRequest, RefUpdate, Repository,
+    Branch, Commit, Depth, Layout, Organisation, OrganisationId, Page, PageRequest, PushTarget, RefUpdate, Repository,
     RepositoryId, RepositoryName, Slug, SourceType, StorageName, SyncTask, TaskId, TaskKind, TaskParameters,
 };
 use crate::plan::RefPattern;
@@ -285,6 +285,37 @@ impl GitSync {
     pub async fn retry_task(&self, id: TaskId) -> Result<SyncTask> {
         let task = self.parts.store.task(id).await?;
         self.request(task.repository, task.kind, task.parameters).await
+    }
+
+    /// Adds a push target: it is given what the repository has after this sync and all later ones, which is why a
+    /// repository that is synced on schedule is due at once. See [`GitBackend::push_mirror`](crate::GitBackend::push_mirror)
+    /// for what a push does.
+    ///
+    /// A target that fails is left alone for a while, which doubles with each failure, and no sync fails with it.
+    ///
+    /// # Errors
+    /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists) if the repository has it,
+    /// [`LimitExceeded`](crate::ErrorKind::LimitExceeded) if it has
+    /// [`MAX_PUSH_TARGETS`](crate::rules::MAX_PUSH_TARGETS), [`InvalidInput`](crate::ErrorKind::InvalidInput) for its own
+    /// source, [`SourceRefused`](crate::ErrorKind::SourceRefused) if the policy forbids it,
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) if the engine of this process cannot push.
+    pub async fn add_push_target(&self, id: RepositoryId, url: &SourceUrl) -> Result<PushTarget> {
+        if !self.parts.backend.capabilities().push {
+            return Err(Error::new(ErrorKind::Unsupported, "the git engine cannot push")
+                .with("engine", self.parts.backend.name()));
+        }
+        self.parts.policy.check_target(url).map_err(|error| error.in_field("url"))?;
+        self.parts.store.add_push_target(id, url).await
+    }
+
+    /// Removes a push target. What was pushed stays there.
+    pub async fn remove_push_target(&self, id: RepositoryId, url: &SourceUrl) -> Result<()> {
+        self.parts.store.remove_push_target(id, url).await
+    }
+
+    /// Returns the push targets of a repository, and how it stands with each.
+    pub async fn push_targets(&self, id: RepositoryId) -> Result<Vec<PushTarget>> {
+        self.parts.store.push_targets(id).await
     }
 
     /// Lists the branches of a repository by name.

@@ -13,7 +13,7 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogra
 use crate::backend::Fetched;
 use crate::clock::Timestamp;
 use crate::model::{SyncTask, TaskKind};
-use crate::rules::Outcome;
+use crate::rules::{Outcome, PushOutcome};
 use crate::state::TaskStatus;
 use crate::store::StartedWork;
 
@@ -43,6 +43,9 @@ pub const FETCHED_OBJECTS: &str = "gitsync_fetched_objects_total";
 /// Counts the bytes received as packs in fetches that succeeded.
 pub const FETCHED_BYTES: &str = "gitsync_fetched_bytes_total";
 
+/// Counts pushes to targets, by `error_kind` (`none` for those that brought a target in step).
+pub const PUSHES: &str = "gitsync_pushes_total";
+
 /// Distribution of how far behind a mirror may have been when a sync completed: the seconds since the one before.
 pub const STALENESS: &str = "gitsync_mirror_staleness_seconds";
 
@@ -56,6 +59,7 @@ pub fn describe() {
     describe_gauge!(THREADS_ABANDONED, Unit::Count, "threads that do not end and nobody waits for");
     describe_counter!(FETCHED_OBJECTS, Unit::Count, "objects received");
     describe_counter!(FETCHED_BYTES, Unit::Bytes, "bytes received as packs");
+    describe_counter!(PUSHES, Unit::Count, "pushes to targets");
     describe_histogram!(STALENESS, Unit::Seconds, "time between two syncs of a mirror that completed");
 }
 
@@ -101,6 +105,14 @@ pub(super) fn attempt_abandoned() {
 pub(super) fn fetched(fetched: &Fetched) {
     counter!(FETCHED_OBJECTS).increment(fetched.objects);
     counter!(FETCHED_BYTES).increment(fetched.bytes);
+}
+
+pub(super) fn pushed(outcome: &PushOutcome) {
+    let error = match outcome {
+        PushOutcome::Pushed { .. } => "none",
+        PushOutcome::Failed { error, .. } => error.kind.as_str(),
+    };
+    counter!(PUSHES, "error_kind" => error).increment(1);
 }
 
 pub(crate) fn thread_abandoned() {

@@ -26,6 +26,9 @@ pub struct EngineOptions {
     pub cancel_poll_interval: Duration,
     /// How long one attempt may take. Default: 30 minutes. The queue's deadline should not be shorter.
     pub task_time_limit: Duration,
+    /// How long the pushes of one attempt may take, to all targets together; they also end a little before the attempt's own
+    /// time does. Default: 10 minutes.
+    pub push_time_limit: Duration,
     /// The pauses before the second and later attempts; there are as many retries as pauses. Default: 60, 120, 240 s.
     pub retry_delays: Vec<Duration>,
     /// How long a worker that shuts down waits for what it runs before it gives that back. Default: not at all.
@@ -75,7 +78,13 @@ impl EngineOptions {
     /// ten years, or the shortest pause between syncs is longer than the longest.
     pub(super) fn check(&self) -> Result<()> {
         const TEN_YEARS: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
-        let waits = [self.lease, self.heartbeat_interval, self.cancel_poll_interval, self.task_time_limit];
+        let waits = [
+            self.lease,
+            self.heartbeat_interval,
+            self.cancel_poll_interval,
+            self.task_time_limit,
+            self.push_time_limit,
+        ];
         let rhythms = [self.sync_interval_min, self.sync_interval_max, self.schedule_interval, self.janitor_interval];
         let invalid = |message| Err(Error::new(ErrorKind::InvalidInput, message));
         if self.concurrency == 0 || self.schedule_batch == 0 || self.max_packs == 0 {
@@ -124,6 +133,7 @@ impl Default for EngineOptions {
             heartbeat_interval: Duration::from_secs(15),
             cancel_poll_interval: Duration::from_secs(1),
             task_time_limit: Duration::from_secs(30 * 60),
+            push_time_limit: Duration::from_secs(10 * 60),
             retry_delays: [60, 120, 240].map(Duration::from_secs).to_vec(),
             drain: Duration::ZERO,
             sync_interval_min: Duration::from_secs(5 * 60),

@@ -7,6 +7,7 @@ mod initialize;
 mod local;
 mod maintain;
 mod progress;
+mod push;
 mod record;
 mod sync;
 mod upstream;
@@ -30,6 +31,7 @@ use super::parts::{Parts, blocking};
 use super::store_time::StoreTime;
 use crate::backend::{CallContext, GitBackend};
 use crate::cancel::Cancellation;
+use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Depth, Layout, Progress, TaskKind};
 use crate::plan::{MirrorKind, RefMapping};
@@ -91,8 +93,9 @@ impl Attempt {
         })
     }
 
-    /// Does what the task says, reporting progress meanwhile.
-    pub(crate) async fn run(&self) -> Result<Done> {
+    /// Does what the task says, reporting progress meanwhile. Returns what it is to be finished with, and when push targets
+    /// may be tried again that lack something.
+    pub(crate) async fn run(&self) -> Result<(Done, Option<Timestamp>)> {
         let work = async {
             self.take_over().await?;
             let done = match self.started.task.kind {
@@ -102,11 +105,13 @@ impl Attempt {
                 TaskKind::Delete => self.delete().await,
                 TaskKind::Maintain => self.maintain().await,
             }?;
+            let mut push_again_at = None;
             if let Done::Books(books, _) = &done {
                 self.verify_after_work().await?;
+                push_again_at = self.push().await?;
                 self.request_upkeep(books).await;
             }
-            Ok(done)
+            Ok((done, push_again_at))
         };
         tokio::select! {
             done = work => done,

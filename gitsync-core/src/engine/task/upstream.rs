@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::source::{Scheme, SourceUrl};
 
 /// How many redirects are followed.
-const MAX_REDIRECTS: usize = 5;
+pub(super) const MAX_REDIRECTS: usize = 5;
 
 /// An upstream that answered.
 pub(super) struct Upstream {
@@ -50,7 +50,8 @@ impl Attempt {
     }
 }
 
-fn redirected(error: &Error) -> Result<SourceUrl> {
+/// Returns where a redirect leads.
+pub(super) fn redirected(error: &Error) -> Result<SourceUrl> {
     let target = error.redirect_target().unwrap_or_default();
     let parsed = SourceUrl::parse(target).map_err(|cause| {
         Error::new(ErrorKind::SourceRefused, "the upstream redirects to something that is no source").caused_by(cause)

@@ -9,6 +9,7 @@ mod lifecycle;
 mod logs;
 mod measures;
 mod outrun;
+mod pushes;
 mod regular;
 mod retries;
 mod schedule;

@@ -273,7 +273,7 @@ impl JobRun {
     }
 
     /// Carries out an attempt; one that does not stop when told to is abandoned.
-    async fn attempt(&self, started: StartedWork, time: StoreTime) -> Result<Done> {
+    async fn attempt(&self, started: StartedWork, time: StoreTime) -> Result<(Done, Option<Timestamp>)> {
         let attempt = Attempt::new(Arc::clone(&self.parts), started, time, self.live.cancellation())?;
         let abandoned = async {
             tokio::select! {
@@ -296,21 +296,24 @@ impl JobRun {
         &self,
         claimed: &ClaimedJob,
         started: &StartedWork,
-        result: Result<Done>,
+        result: Result<(Done, Option<Timestamp>)>,
         now: Timestamp,
     ) -> Option<JobOutcome> {
         let options = &self.parts.options;
         let (verdict, recording) = match result {
-            Ok(Done::Purged) => {
+            Ok((Done::Purged, _)) => {
                 metrics::purged(self.claimed_at.elapsed());
                 return Some(JobOutcome::Done);
             }
-            Ok(Done::Upkeep) => {
+            Ok((Done::Upkeep, _)) => {
                 (Verdict { task: Outcome::Completed(None), job: JobOutcome::Done, next_sync_at: None }, None)
             }
-            Ok(Done::Books(books, recording)) => {
+            Ok((Done::Books(books, recording), push_again_at)) => {
                 let next_sync_at =
                     next_sync_at(&after(&started.repository, &books, now), options.rhythm(), fastrand::f64(), now);
+                // A push target is tried again by a sync, which upstream need not suffer from.
+                let soonest = push_again_at.map(|at| at.max(now.after(options.sync_interval_min)));
+                let next_sync_at = next_sync_at.map(|at| soonest.map_or(at, |soonest| soonest.min(at)));
                 (
                     Verdict { task: Outcome::Completed(Some(books)), job: JobOutcome::Done, next_sync_at },
                     Some(recording),
