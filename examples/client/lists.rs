@@ -109,6 +109,24 @@ pub(crate) async fn run(client: &mut Client, output: &Output, command: &Command)
                 ]
             });
         }
+        Command::Targets { repository: name, add, remove } => {
+            let repository_id = repository(client, name).await?.id;
+            if let Some(url) = add.clone() {
+                client.add_push_target(AddPushTargetRequest { repository_id, url }).await?;
+            }
+            if let Some(url) = remove.clone() {
+                client.remove_push_target(RemovePushTargetRequest { repository_id, url }).await?;
+            }
+            let found = client.list_push_targets(ListPushTargetsRequest { repository_id }).await?.into_inner();
+            output.list(&found.push_targets, &["TARGET", "STATUS", "PUSHED", "ERROR"], |target| {
+                vec![
+                    target.url.clone(),
+                    target.status.clone(),
+                    moment(target.pushed_at.as_ref()),
+                    target.error_message.chars().take(80).collect(),
+                ]
+            });
+        }
         Command::Tasks { repository: name, status, limit } => {
             let repository_id = match name {
                 Some(name) => repository(client, name).await?.id,

@@ -137,6 +137,16 @@ pub(crate) enum Command {
         #[arg(long, default_value = "20")]
         limit: usize,
     },
+    /// List the push targets of a repository
+    Targets {
+        repository: String,
+        /// Push to this address from now on; what is there is overwritten
+        #[arg(long, value_name = "URL")]
+        add: Option<String>,
+        /// Do not push to this address any more
+        #[arg(long, value_name = "URL")]
+        remove: Option<String>,
+    },
     /// List tasks, newest first
     Tasks {
         /// Only those of this repository

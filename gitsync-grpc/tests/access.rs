@@ -73,6 +73,9 @@ macro_rules! call {
     };
 }
 
+/// Where repositories are pushed to.
+const TARGET: &str = "https://classified.example.com/target.git";
+
 const METHODS: &[(&str, Need, Call)] = &[
     (
         "CreateRepository",
@@ -149,6 +152,27 @@ const METHODS: &[(&str, Need, Call)] = &[
         "DeleteRepository",
         Need::Admin,
         call!(delete_repository, DeleteRepositoryRequest { repository_id: |ids: Ids| ids.repository.0 }),
+    ),
+    (
+        "AddPushTarget",
+        Need::Admin,
+        call!(
+            add_push_target,
+            AddPushTargetRequest { repository_id: |ids: Ids| ids.repository.0, url: |_| TARGET.to_owned() }
+        ),
+    ),
+    (
+        "RemovePushTarget",
+        Need::Admin,
+        call!(
+            remove_push_target,
+            RemovePushTargetRequest { repository_id: |ids: Ids| ids.repository.0, url: |_| TARGET.to_owned() }
+        ),
+    ),
+    (
+        "ListPushTargets",
+        Need::Reader,
+        call!(list_push_targets, ListPushTargetsRequest { repository_id: |ids: Ids| ids.repository.0 }),
     ),
     (
         "ListBranches",
@@ -256,6 +280,9 @@ async fn prepare(world: &World, organisation: OrganisationId, name: &str, method
     if method == "RetrySyncTask" {
         world.work().await;
     }
+    if matches!(method, "RemovePushTarget" | "ListPushTargets") {
+        world.gitsync.add_push_target(repository, &TARGET.parse().unwrap()).await.unwrap();
+    }
     if method == "UnarchiveRepository" {
         world.gitsync.archive_repository(repository).await.unwrap();
     }
@@ -356,7 +383,10 @@ async fn public_repositories_are_read_without_a_token_where_the_server_says_so(k
             let refused = if caller.is_none() { Code::Unauthenticated } else { Code::NotFound };
             for (method, need, call) in METHODS {
                 if *need != Need::Reader
-                    || matches!(*method, "GetOrganisation" | "GetSyncTask" | "ListSyncTasks" | "WatchSyncTask")
+                    || matches!(
+                        *method,
+                        "GetOrganisation" | "GetSyncTask" | "ListSyncTasks" | "WatchSyncTask" | "ListPushTargets"
+                    )
                 {
                     continue;
                 }
@@ -470,7 +500,14 @@ async fn who_reads_only_what_is_public_sees_what_is_in_it_and_no_more(kind: Stor
     };
     assert_eq!(shown[1..], [public.clone(), public]);
 
-    // Neither are the tasks theirs to know.
+    // Where it is pushed to is not theirs to know either ..
+    for caller in [None, Some("Bearer token-foreign")] {
+        let request = ListPushTargetsRequest { repository_id: repository.id.0 };
+        let refused = world.client(caller).await.list_push_targets(request).await.unwrap_err();
+        assert!(matches!(refused.code(), Code::Unauthenticated | Code::NotFound), "{caller:?}: {refused:?}");
+    }
+
+    // .. nor are the tasks.
     let ids = prepare(&world, organisation, "filled", "").await;
     let version = world.gitsync.repository(ids.repository).await.unwrap().version;
     let patch = RepositoryPatch { is_public: Some(true), ..RepositoryPatch::default() };

@@ -136,6 +136,23 @@ async fn bad_requests_name_their_field(kind: StoreKind) {
         status: "asleep".to_owned() => InvalidArgument "status";
         page_token: "00".to_owned() => InvalidArgument "page_token";
     });
+    let add = AddPushTargetRequest { repository_id: repository.0, url: "https://target.example/a".to_owned() };
+    refused!(client, add_push_target, add, {
+        repository_id: 99 => NotFound "";
+        url: String::new() => InvalidArgument "url";
+        url: "ext::sh".to_owned() => InvalidArgument "url";
+        url: "file:///etc".to_owned() => InvalidArgument "url";
+        url: "https://u:s3cret@example.com/a".to_owned() => InvalidArgument "url";
+        url: "https://127.0.0.1/a".to_owned() => InvalidArgument "url";
+        url: "https://example.com/upstream.git".to_owned() => InvalidArgument "url";
+    });
+    let remove =
+        RemovePushTargetRequest { repository_id: repository.0, url: "https://u:s3cret@x.example/a".to_owned() };
+    refused!(client, remove_push_target, remove, {
+        repository_id: repository.0 => InvalidArgument "url";
+        url: "https://target.example/a".to_owned() => NotFound "";
+    });
+
     refused!(client, list_branches, ListBranchesRequest { repository_id: repository.0, ..ListBranchesRequest::default() }, {
         page_size: -1 => InvalidArgument "page_size";
     });

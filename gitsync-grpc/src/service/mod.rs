@@ -3,6 +3,7 @@
 mod known;
 mod organisations;
 mod page;
+mod push_targets;
 mod records;
 mod repositories;
 mod requests;
@@ -169,6 +170,9 @@ methods! {
     archive_repository(ArchiveRepositoryRequest) -> RepositoryResponse, by known_caller;
     unarchive_repository(UnarchiveRepositoryRequest) -> RepositoryResponse, by known_caller;
     delete_repository(DeleteRepositoryRequest) -> DeleteRepositoryResponse, by known_caller;
+    add_push_target(AddPushTargetRequest) -> PushTarget, by known_caller;
+    remove_push_target(RemovePushTargetRequest) -> RemovePushTargetResponse, by known_caller;
+    list_push_targets(ListPushTargetsRequest) -> ListPushTargetsResponse, by known_caller;
     list_branches(ListBranchesRequest) -> ListBranchesResponse, by caller;
     list_commits(ListCommitsRequest) -> ListCommitsResponse, by caller;
     list_ref_updates(ListRefUpdatesRequest) -> ListRefUpdatesResponse, by caller;

@@ -28,7 +28,7 @@ impl Service {
     ) -> Result<RepositoryResponse, Status> {
         let id = OrganisationId(request.organisation_id);
         let organisation = self.scope.organisation(caller, id, Role::Writer).await.map_err(at("organisation_id"))?;
-        let source = source(&request.source_url)?;
+        let source = source("source_url", &request.source_url)?;
         let storage = request.storage.map(|name| name.parse().map_err(at("storage"))).transpose()?;
         let wish = CreateRepository {
             name: request.name,
@@ -179,14 +179,14 @@ fn response(repository: &Model, slug: &Slug, message: String) -> RepositoryRespo
     RepositoryResponse { repository, message, task_id: String::new() }
 }
 
-/// Reads a source; empty means none.
-pub(super) fn source(text: &str) -> Result<Option<SourceUrl>, Status> {
+/// Reads the address in a field; empty means none.
+pub(super) fn source(field: &'static str, text: &str) -> Result<Option<SourceUrl>, Status> {
     if text.is_empty() {
         return Ok(None);
     }
-    let parsed = SourceUrl::parse(text).map_err(at("source_url"))?;
+    let parsed = SourceUrl::parse(text).map_err(at(field))?;
     if parsed.credentials.is_some() {
-        return Err(refused("source_url", "an address with a user or password in it is not taken; leave them out"));
+        return Err(refused(field, "an address with a user or password in it is not taken; leave them out"));
     }
     Ok(Some(parsed.url))
 }

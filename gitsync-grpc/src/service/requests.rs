@@ -17,7 +17,11 @@ impl Service {
     ) -> Result<MigrationResponse, Status> {
         let id = RepositoryId(request.repository_id);
         self.scope.repository(caller, id, Role::Writer).await.map_err(status)?;
-        let task = self.gitsync.migrate(id, source(&request.source_url)?, request.force).await.map_err(status)?;
+        let task = self
+            .gitsync
+            .migrate(id, source("source_url", &request.source_url)?, request.force)
+            .await
+            .map_err(status)?;
         Ok(MigrationResponse {
             repository_id: id.0,
             status: task.status.to_string(),
