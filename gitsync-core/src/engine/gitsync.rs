@@ -298,7 +298,8 @@ impl GitSync {
     /// [`LimitExceeded`](crate::ErrorKind::LimitExceeded) if it has
     /// [`MAX_PUSH_TARGETS`](crate::rules::MAX_PUSH_TARGETS), [`InvalidInput`](crate::ErrorKind::InvalidInput) for its own
     /// source, [`SourceRefused`](crate::ErrorKind::SourceRefused) if the policy forbids it,
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) if the engine of this process cannot push.
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) if the engine of this process cannot push, or if the repository has a
+    /// working tree.
     pub async fn add_push_target(&self, id: RepositoryId, url: &SourceUrl) -> Result<PushTarget> {
         if !self.parts.backend.capabilities().push {
             return Err(Error::new(ErrorKind::Unsupported, "the git engine cannot push")

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::archive::check_not_deleted;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{PushCounts, PushTarget, Repository, StoredError};
+use crate::model::{Layout, PushCounts, PushTarget, Repository, StoredError};
 use crate::plan::Digest;
 use crate::source::SourceUrl;
 
@@ -44,7 +44,7 @@ pub enum PushOutcome {
 /// # Errors
 /// [`ErrorKind::NotFound`] if the repository is being deleted; [`ErrorKind::AlreadyExists`] if it has the target;
 /// [`ErrorKind::LimitExceeded`] if it has [`MAX_PUSH_TARGETS`]; [`ErrorKind::InvalidInput`] for its own source, which would be
-/// pushed what it has.
+/// pushed what it has; [`ErrorKind::Unsupported`] if it has a working tree, whose branches are not those of its upstream.
 pub fn add_push_target(
     repository: &Repository,
     targets: &[PushTarget],
@@ -53,6 +53,9 @@ pub fn add_push_target(
 ) -> Result<(Repository, PushTarget)> {
     check_not_deleted(repository)?;
     let refused = |kind, message: &str| Err(Error::new(kind, message).with("url", url));
+    if repository.layout == Layout::Regular {
+        return refused(ErrorKind::Unsupported, "a repository with a working tree has no push targets");
+    }
     if targets.iter().any(|target| target.url == *url) {
         return refused(ErrorKind::AlreadyExists, "the repository has this push target");
     }
@@ -164,9 +167,12 @@ mod tests {
     }
 
     #[test]
-    fn a_source_is_not_pushed_to_and_what_is_deleted_has_no_targets() {
+    fn what_is_no_target_and_what_has_none_are_refused() {
         let own = url("https://host/a");
         assert_eq!(add_push_target(&repository(), &[], &own, NOW).unwrap_err().kind(), ErrorKind::InvalidInput);
+        let regular = Repository { layout: Layout::Regular, ..repository() };
+        let tree = add_push_target(&regular, &[], &url("https://target/a"), NOW).unwrap_err();
+        assert_eq!(tree.kind(), ErrorKind::Unsupported);
         let deleted = Repository { deleted_at: Some(NOW), ..repository() };
         let other = url("https://target/a");
         assert_eq!(add_push_target(&deleted, &[], &other, NOW).unwrap_err().kind(), ErrorKind::NotFound);
