@@ -51,6 +51,7 @@ struct Bench {
     database: Arc<SqliteStore>,
     backend: Arc<dyn GitBackend>,
     upstream: Served,
+    options: EngineOptions,
 }
 
 impl Bench {
@@ -58,13 +59,13 @@ impl Bench {
         let (clock, dir) = (ManualClock::default(), tempfile::tempdir().unwrap());
         let path = dir.path().join("gitsync.db");
         let database = SqliteStore::open(path, Arc::new(clock.clone()), QueueLimits::default()).await.unwrap();
-        Bench { dir, clock, database: Arc::new(database), backend, upstream: Served::new() }
+        let options = EngineOptions::default();
+        Bench { dir, clock, database: Arc::new(database), backend, upstream: Served::new(), options }
     }
 
     fn engine(&self, steps: Arc<dyn StepHook>) -> GitSync {
         let policy = SourcePolicy::builder().schemes([Scheme::Http, Scheme::File]).allow_private_networks(true);
         let policy = policy.push_root(std::env::temp_dir()).build().unwrap();
-        let options = EngineOptions { push_time_limit: Duration::from_secs(3), ..EngineOptions::default() };
         GitSync::builder()
             .store(Arc::clone(&self.database) as _)
             .queue(Arc::clone(&self.database) as _)
@@ -72,7 +73,7 @@ impl Bench {
             .transport(Arc::new(NetTransport::new(policy.clone(), NetOptions::default())))
             .policy(policy)
             .clock(Arc::new(self.clock.clone()))
-            .options(options)
+            .options(self.options.clone())
             .steps(steps)
             .repos_dir(self.dir.path())
             .build()
@@ -120,17 +121,15 @@ async fn each_target_is_on_its_own() {
         let tip = upstream.history("main", 10);
         upstream.annotated_tag("v1", tip);
         upstream.branch("locked", tip);
-        let (file, fine, locked, stalled, gone) =
-            (Upstream::new(), Served::new(), Served::new(), Served::new(), Served::new());
+        let (file, fine, locked, gone) = (Upstream::new(), Served::new(), Served::new(), Served::new());
         let hook = locked.repository.dir().join("hooks/update");
         fs::create_dir_all(hook.parent().unwrap()).unwrap();
         fs::write(&hook, "#!/bin/sh\ntest $1 != refs/heads/locked\n").unwrap();
         fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
-        stalled.server.answer(Endpoint::Command, Behaviour::Stall);
         fs::remove_dir_all(gone.repository.dir()).unwrap();
 
         let id = bench.mirror().await;
-        let urls = [file.file_source(), fine.url(), locked.url(), stalled.url(), gone.url()];
+        let urls = [file.file_source(), fine.url(), locked.url(), gone.url()];
         for url in &urls {
             bench.gitsync().add_push_target(id, url).await.unwrap();
         }
@@ -139,28 +138,51 @@ async fn each_target_is_on_its_own() {
         for url in &urls {
             kinds.push(bench.target(id, url).await.error.map(|error| error.kind));
         }
-        // Those that were waited for in vain are told apart from those that were not reached in time.
-        assert_eq!(kinds[..3], [None, None, Some(ErrorKind::PermissionDenied)]);
-        assert_eq!(kinds[4], Some(ErrorKind::SourceNotFound));
+        assert_eq!(kinds, [None, None, Some(ErrorKind::PermissionDenied), Some(ErrorKind::SourceNotFound)]);
         assert!(file.git().refs() == upstream.git().refs() && fine.has_what(upstream));
         let refused = bench.target(id, &locked.url()).await;
         assert!(refused.error.unwrap().message.contains("refs/heads/locked"));
         assert_eq!((refused.last.updated, locked.repository.tip("main")), (2, Some(tip)));
 
         // What was in the way is gone. Branches are forced and deleted meanwhile, and one stands in the way of another.
-        stalled.server.answer(Endpoint::Command, Behaviour::Serve);
         fs::remove_file(&hook).unwrap();
         upstream.branch("main", upstream.commit_on(&[]));
         upstream.delete("refs/heads/locked");
         upstream.branch("locked/inside", tip);
         bench.clock.advance(LONG_ENOUGH);
         bench.sync(id).await;
-        for served in [&fine, &locked, &stalled] {
+        for served in [&fine, &locked] {
             assert!(served.has_what(upstream));
             assert_eq!(bench.target(id, &served.url()).await.status(), PushStatus::Pushed);
         }
         assert_eq!(bench.target(id, &gone.url()).await.failures, 2);
     }
+}
+
+/// Whichever comes first: a target that has failed comes last from then on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_stalls_keeps_others_waiting_only_once() {
+    let [engine, _] = engines();
+    let mut bench = Bench::new(engine).await;
+    bench.options.push_time_limit = Duration::from_secs(5);
+    let (upstream, fine, stalled) = (&bench.upstream.repository, Served::new(), Served::new());
+    stalled.server.answer(Endpoint::Command, Behaviour::Stall);
+    upstream.commit("main");
+    let id = bench.mirror().await;
+    for url in [fine.url(), stalled.url()] {
+        bench.gitsync().add_push_target(id, &url).await.unwrap();
+    }
+    bench.sync(id).await;
+    assert_eq!(bench.target(id, &stalled.url()).await.error.unwrap().kind, ErrorKind::Timeout);
+    upstream.commit("main");
+    bench.clock.advance(LONG_ENOUGH);
+    bench.sync(id).await;
+    assert!(fine.has_what(upstream));
+    assert_eq!(bench.target(id, &stalled.url()).await.failures, 2);
+    stalled.server.answer(Endpoint::Command, Behaviour::Serve);
+    bench.clock.advance(LONG_ENOUGH);
+    bench.sync(id).await;
+    assert!(stalled.has_what(upstream));
 }
 
 #[tokio::test(flavor = "multi_thread")]
