@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use super::tables::Tables;
+use super::tables::{RepositoryRow, Tables};
 use crate::clock::{Clock, Timestamp};
 use crate::error::Result;
 use crate::model::{
@@ -191,7 +191,7 @@ impl Store for MemoryStore {
     }
 
     async fn push_targets(&self, repository: RepositoryId) -> Result<Vec<PushTarget>> {
-        self.read().visible(repository).map(|row| row.push_targets())
+        self.read().visible(repository).map(RepositoryRow::push_targets)
     }
 
     async fn record_push(&self, work: Work, url: &SourceUrl, outcome: &PushOutcome) -> Result<()> {

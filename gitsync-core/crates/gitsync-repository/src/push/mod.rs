@@ -69,7 +69,9 @@ impl<E: Engine> Push<'_, E> {
         let edits = plan_push(&self.request.mapping, &self.request.refs, &advertised);
         let Some(commands) = commands::write(&edits, &features) else {
             // Nobody is left waiting at the other end of a pipe.
-            streams.map(Streams::close);
+            if let Some(streams) = streams {
+                streams.close();
+            }
             return Ok(Pushed::default());
         };
         let known: Vec<ObjectId> = advertised.iter().map(|there| there.id).collect();

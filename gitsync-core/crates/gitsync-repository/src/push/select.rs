@@ -160,7 +160,7 @@ impl<'a, O: Objects> Selection<'a, O> {
 
     /// Selects a tree and what is in it.
     fn add_tree(&mut self, root: ObjectId) -> Result<()> {
-        self.descend(root, |selection, id| selection.add(id))
+        self.descend(root, Selection::add)
     }
 
     /// Notes that the target has a tree and what is in it.
