@@ -29,8 +29,8 @@ impl Attempt {
     ///
     /// What goes wrong at a target is noted with it and is no failure of the task. An upstream that lost most of its
     /// references fails the task before anything is published, so that it is never pushed; and a repository that has no
-    /// references yet empties no target that it never pushed to. Returns the moment when targets that lack something may be
-    /// tried again.
+    /// references empties no target, unless the task accepts that: its files may have been lost, and the target have the last
+    /// copy. Returns the moment when targets that lack something may be tried again.
     ///
     /// # Errors
     /// Those of the store, and of the limits of the task.
@@ -48,6 +48,9 @@ impl Attempt {
         let digest = push_digest(&mapping, local.refs.iter().map(|(name, id)| (name, id)));
         let now = self.time.now();
         let is_empty = !local.refs.iter().any(|(name, _)| mapping.takes(name));
+        if is_empty && !self.started.task.parameters.accept_shrink {
+            return Ok(None);
+        }
         targets.retain(|target| target.has != Some(digest) && !(is_empty && target.pushed_at.is_none()));
         // One that has not answered lately must not keep the others waiting.
         targets.sort_by_key(|target| target.failures);
@@ -80,11 +83,16 @@ impl Attempt {
         ends: Instant,
     ) -> Result<Option<Timestamp>> {
         self.progress.phase("pushing");
+        // Who was outrun has older references than the target by now.
+        drop(self.permit().await?);
+        let (storage, options) = (self.storage.clone(), &self.parts.options);
+        // The pack is put together on the disk of the storage.
+        let room = blocking(move || storage.free_bytes()).await?.saturating_sub(options.min_free_bytes);
         let request = PushRequest {
             target: target.url.clone(),
             refs: local.refs.clone(),
             mapping: mapping.clone(),
-            max_pack_bytes: self.parts.options.max_pack_bytes,
+            max_pack_bytes: options.max_pack_bytes.min(room),
         };
         let limits = CallLimits { deadline: ends, ..self.context.limits.clone() };
         let context = CallContext { limits, ..self.context.clone() };
@@ -101,13 +109,19 @@ impl Attempt {
         Ok(record_push(target, &outcome, self.time.now()).retry_at)
     }
 
-    /// Pushes to a target, wherever it is now. A redirect is a new target: it is checked like any other before it is followed.
+    /// Pushes to a target, also under another name that its host has for it. Nothing else is followed: a push overwrites what is
+    /// there, so where it goes is for those to say who added the target.
     async fn push_wherever(&self, mut request: PushRequest, context: &CallContext) -> Result<Pushed> {
         for _ in 0..=MAX_REDIRECTS {
             self.parts.policy.check_target(&request.target)?;
             self.check_push_path(&request.target).await?;
+            if self.started.repository.source.as_ref() == Some(&request.target) {
+                return Err(Error::new(ErrorKind::SourceRefused, "the push target is the repository's own upstream"));
+            }
             match self.parts.backend.push_mirror(&self.published, &request, context).await {
-                Err(error) if error.kind() == ErrorKind::SourceRedirected => request.target = redirected(&error)?,
+                Err(error) if error.kind() == ErrorKind::SourceRedirected => {
+                    request.target = renamed(&request.target, &error)?;
+                }
                 pushed => return pushed,
             }
         }
@@ -122,6 +136,17 @@ impl Attempt {
         let (policy, path) = (self.parts.policy.clone(), PathBuf::from(target.path()));
         blocking(move || policy.check_push_path(&path).map(drop)).await
     }
+}
+
+/// Returns where a redirect of a target leads, if that is at the same host.
+fn renamed(target: &SourceUrl, error: &Error) -> Result<SourceUrl> {
+    let to = redirected(error)?;
+    if to.scheme() == target.scheme() && to.host_key() == target.host_key() {
+        return Ok(to);
+    }
+    Err(Error::new(ErrorKind::SourceRefused, "the push target redirects to another place")
+        .with("to", &to)
+        .hint("add that address as a target if it is to be pushed to"))
 }
 
 /// Decides how a push ended.

@@ -73,7 +73,7 @@ async fn nothing_is_pushed_to_a_target_that_has_everything() {
 }
 
 #[tokio::test]
-async fn an_empty_repository_empties_no_target_that_it_never_pushed_to() {
+async fn an_empty_repository_empties_no_target_unless_that_is_accepted() {
     let world = World::new();
     let (own, _) = world.create("own", false).await;
     let url = target(&world, own.id, "a").await;
@@ -93,6 +93,18 @@ async fn an_empty_repository_empties_no_target_that_it_never_pushed_to() {
     world.gitsync.sync_accepting_shrink(repository.id).await.unwrap();
     world.work().await;
     assert_eq!(world.backend.upstream_refs(&url), []);
+
+    // Files that are lost are made anew, with nothing in them: the target has the last copy.
+    let (own, _) = world.create("own", false).await;
+    let url = target(&world, own.id, "b").await;
+    world.work().await;
+    let own = world.repository(own.id).await;
+    super::hooks::push(&world, &own, "refs/heads/main", None).await;
+    assert!(is_done(&world.sync(own.id).await));
+    assert_eq!(world.backend.upstream_refs(&url).len(), 1);
+    std::fs::remove_dir_all(world.published(&own)).unwrap();
+    assert!(is_done(&world.sync(own.id).await));
+    assert_eq!(world.backend.upstream_refs(&url).len(), 1);
 }
 
 #[tokio::test]
@@ -285,11 +297,18 @@ async fn a_redirect_of_a_target_is_checked_before_it_is_followed() {
     world.backend.fail_next(Call::Push, redirect("http://127.0.0.1/a"));
     assert!(is_done(&world.sync(repository.id).await));
     assert_eq!(only_target(&world, repository.id).await.error.unwrap().kind, ErrorKind::SourceRefused);
-    let moved: SourceUrl = "https://moved.example/a".parse().unwrap();
-    world.backend.set_ref(&moved, "refs/heads/none", None).unwrap();
-    world.backend.fail_next(Call::Push, redirect("https://moved.example/a"));
+    for elsewhere in ["https://moved.example/a", "http://target.example/a", "/tmp/a"] {
+        world.backend.fail_next(Call::Push, redirect(elsewhere));
+        world.clock.advance(LONG_ENOUGH);
+        assert!(is_done(&world.sync(repository.id).await));
+        let error = only_target(&world, repository.id).await.error.unwrap();
+        assert_eq!(error.kind, ErrorKind::SourceRefused, "{elsewhere}");
+    }
+    let renamed: SourceUrl = format!("{url}-renamed").parse().unwrap();
+    world.backend.set_ref(&renamed, "refs/heads/none", None).unwrap();
+    world.backend.fail_next(Call::Push, redirect(&renamed.to_string()));
     world.clock.advance(LONG_ENOUGH);
     assert!(is_done(&world.sync(repository.id).await));
-    assert_eq!(world.backend.upstream_refs(&moved), world.backend.upstream_refs(&world.source));
+    assert_eq!(world.backend.upstream_refs(&renamed), world.backend.upstream_refs(&world.source));
     assert_eq!(only_target(&world, repository.id).await.url, url);
 }
