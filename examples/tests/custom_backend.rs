@@ -65,6 +65,7 @@ mod backend {
             .schemes([Scheme::Http, Scheme::File])
             .allow_private_networks(true)
             .file_root(std::env::temp_dir())
+            .push_root(std::env::temp_dir())
             .build()
             .unwrap();
         let engine = Quota::new(GixBackend::default(), 1 << 30);
