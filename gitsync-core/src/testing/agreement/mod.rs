@@ -75,6 +75,11 @@ impl Situation {
         Situation { refused: Some(kind), ..self }
     }
 
+    /// Brings an upstream into the situation.
+    pub fn arise(&self, upstream: &Upstream) {
+        (self.begin)(upstream);
+    }
+
     /// Mirrors it over HTTP, lets it move on, and mirrors it by its path.
     ///
     /// # Panics
@@ -82,7 +87,7 @@ impl Situation {
     pub async fn check(&self, subject: &Subject) {
         let format = if self.need == Need::Sha256 { ObjectFormat::Sha256 } else { ObjectFormat::Sha1 };
         let upstream = Upstream::with_format(format);
-        (self.begin)(&upstream);
+        self.arise(&upstream);
         let mut mirror = Mirror::of(subject.clone(), upstream, Via::Http).await;
         if let Some(kind) = self.refused {
             for via in Via::ALL {
