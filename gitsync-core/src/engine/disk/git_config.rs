@@ -164,6 +164,7 @@ mod tests {
         assert!(write_git_config(dir.path(), None, Durability::Engine).unwrap());
         assert_eq!(git(dir.path(), &["config", "--get-all", "include.path"]), FILE_NAME, "it is included once");
     }
+
     #[test]
     fn git_knows_what_the_branch_of_a_clone_follows() {
         let dir = tempfile::tempdir().unwrap();

@@ -16,8 +16,8 @@ use crate::error::Result;
 /// something for clocks that differ: a successor that took the lock for a live one would lose its attempt by it.
 pub(super) const STALE_AFTER: Duration = Duration::from_secs(30);
 
-/// Removes old lock files of references, `HEAD` and the configuration, and of the index if an engine made it. Holding the guard means that none of them is a live
-/// worker's; the age spares a git program that somebody runs by hand.
+/// Removes old lock files of references, `HEAD` and the configuration, and of the index if an engine made it. Holding the
+/// guard means that none of them is a live worker's; the age spares a git program that somebody runs by hand.
 ///
 /// # Errors
 /// Those of the file system.

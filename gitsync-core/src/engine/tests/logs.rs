@@ -7,8 +7,22 @@ use super::world::{LONG_ENOUGH, World};
 use crate::error::{Error, ErrorKind};
 use crate::memory::Call;
 
+/// What was logged while its guard lives, on this thread.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    pub(super) fn begin() -> (Self, tracing::subscriber::DefaultGuard) {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
+        (log, tracing::subscriber::set_default(subscriber.finish()))
+    }
+
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -23,12 +37,7 @@ impl io::Write for Log {
 
 #[tokio::test]
 async fn every_line_of_an_attempt_says_which_one_it_is() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer({
-        let log = log.clone();
-        move || log.clone()
-    });
-    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    let (log, _guard) = Log::begin();
     let world = World::new();
     world.upstream(1);
     let (repository, task) = world.create("a", true).await;
@@ -37,7 +46,7 @@ async fn every_line_of_an_attempt_says_which_one_it_is() {
     world.clock.advance(LONG_ENOUGH);
     world.work().await;
 
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let text = log.text();
     // These fields and no others: none of them can be a secret.
     let span = |attempt: u32| {
         format!("attempt{{task={} repository={} kind=\"migrate\" attempt={attempt}}}:", task.id, repository.id)

@@ -1,11 +1,11 @@
 //! Upkeep by a git program that is a script: when it is asked for, and what becomes of it.
 
 use std::fs;
-use std::io;
 use std::os::unix::fs::PermissionsExt as _;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::hooks::{PauseAt, deaf, start};
+use super::logs::Log;
 use super::world::{LONG_ENOUGH, World, is_done};
 use crate::error::ErrorKind;
 use crate::model::{PageRequest, Repository, SyncTask, TaskKind};
@@ -111,26 +111,9 @@ async fn upkeep_that_fails_says_nothing_about_the_repository() {
     assert_eq!((after.status, after.error), (RepositoryStatus::Active, None));
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn that_there_is_no_git_program_is_told_once() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
-    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    let (log, _guard) = Log::begin();
     let world = World::new();
     world.upstream(3);
     let repository = world.mirror().await;
@@ -139,6 +122,6 @@ async fn that_there_is_no_git_program_is_told_once() {
         sync_something(&world, &repository).await;
     }
     assert_eq!(upkeep(&world).await.len(), 0);
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let text = log.text();
     assert_eq!(text.matches("repositories get no upkeep").count(), 1, "{text}");
 }
