@@ -3,7 +3,7 @@
 //! [`PostgresStore`] is both a [`Store`](gitsync_core::Store) and a [`JobQueue`](gitsync_core::JobQueue); clone the `Arc` it
 //! is in to use it as either. What it does is what [`gitsync_sql`] says, as on SQLite; here is what only Postgres has.
 //!
-//! - Every call is one transaction. What is answered survives the failure of the database's machine, but for what could only
+//! - Every call is one transaction; a claim is one for each look at what waits. What is answered survives the failure of the database's machine, but for what could only
 //!   have to be done again: jobs put into the queue, extended and ended, progress, and commits of a recording that is not
 //!   finished. Those do not wait for the disk (`synchronous_commit = off`), and are never lost without everything that came
 //!   after them. Claims wait: workers on other machines outlive a crash of the database, and an epoch that was forgotten with a

@@ -79,8 +79,7 @@ impl PostgresStore {
     }
 
     async fn claim_once(&self, request: &ClaimRequest) -> Result<Vec<ClaimedJob>> {
-        let begin = self.claims_begin();
-        let (claimed, end) = in_transaction!(self, Mode::Write, |c| claim(c, request, &self.limits, begin.clone()))?;
+        let (claimed, end) = claim(self, request, self.claims_begin()).await?;
         self.set_claims_begin(end);
         Ok(claimed)
     }

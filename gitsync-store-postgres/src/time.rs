@@ -23,6 +23,14 @@ pub(crate) enum TimeSource {
 }
 
 impl TimeSource {
+    /// Returns the time, unless it is the database's.
+    pub(crate) fn given(&self) -> Option<Timestamp> {
+        match self {
+            TimeSource::Database => None,
+            TimeSource::Given(clock) => Some(clock.now()),
+        }
+    }
+
     /// Completes once so much time has passed.
     pub(crate) async fn sleep(&self, duration: Duration) {
         match self {

@@ -1,11 +1,13 @@
 //! The search of a claim: which waiting jobs are next, without a look at all of them.
 //!
-//! A **lane** here is a storage, a host and a priority that jobs wait for. Lanes are found by skipping through the index
-//! from one to the next, so that it does not matter how many jobs wait in each. A lane whose host has no room, or is left
-//! alone, is passed over; of the others the best few jobs are candidates.
+//! Most claims are served by a look at the most urgent jobs of all. Where too many of those are at hosts that have no room, the
+//! lanes are walked over. A **lane** here is a storage, a host and a priority that jobs wait for. Lanes are found by skipping
+//! through the index from one to the next, so that it does not matter how many jobs wait in each. A lane whose host has no room,
+//! or is left alone, is passed over; of the others the best few jobs are candidates.
 
 #[cfg(test)]
 mod tests;
+mod urgent;
 
 use std::fmt::Write;
 
@@ -14,6 +16,8 @@ use gitsync_core::model::{StorageName, TaskId};
 use gitsync_core::queue::{ClaimRequest, ClaimedJob, QueueLimits};
 use gitsync_core::source::HostKey;
 use gitsync_sql::{Connection, Statement, queue};
+
+use urgent::urgent;
 
 /// The most lanes that one step of a search looks at.
 const LANES: usize = 256;
@@ -63,10 +67,10 @@ macro_rules! next_lane {
 }
 
 /// The best jobs of a step, behind a row without an id: it tells at which lane the step ends, if it does not end because there
-/// are no more, and when the first lease expires.
+/// are no more.
 ///
 /// A job is among the best only if the first one of its lane is, so that no more lanes are looked into than jobs are wanted. A
-/// host never gives more than it has room for, over all its lanes.
+/// host never gives more than it has room for, over all its lanes. For the sums see [`URGENT`](urgent::URGENT).
 const CANDIDATES: &str = concat!(
     "WITH RECURSIVE lane (storage, host, priority, run_at, id) AS (
         SELECT job.storage, job.host, job.priority, job.run_at, job.id
@@ -76,7 +80,7 @@ const CANDIDATES: &str = concat!(
         SELECT job.storage, job.host, job.priority, job.run_at, job.id
         FROM lane JOIN job ON job.rowid = (",
     next_lane!("lane.storage", "lane.host", "lane.priority"),
-    ") ORDER BY 2, 3 LIMIT ?4
+    ") ORDER BY 2, 3 LIMIT ?4 + 0
     ), free (storage, host, priority, run_at, id, room) AS (
         SELECT lane.storage, lane.host, lane.priority, lane.run_at, lane.id,
             CASE WHEN lane.host = ?5 THEN ?6 ELSE ?7 - coalesce(source_host.running, 0) END
@@ -86,7 +90,7 @@ const CANDIDATES: &str = concat!(
     ), best (storage, host, priority, room) AS MATERIALIZED (
         SELECT storage, host, priority, room FROM (
             SELECT *, row_number() OVER (PARTITION BY host ORDER BY priority, run_at, id) AS place FROM free
-        ) WHERE place <= room ORDER BY priority, run_at, id LIMIT ?6
+        ) WHERE place <= room ORDER BY priority, run_at, id LIMIT ?6 + 0
     ), candidate (id, host, priority, run_at, room) AS (
         SELECT job.id, job.host, job.priority, job.run_at, best.room
         FROM best JOIN job ON job.rowid IN (
@@ -94,17 +98,15 @@ const CANDIDATES: &str = concat!(
             WHERE waiting.leased_until IS NULL AND waiting.storage = best.storage AND waiting.host = best.host
                 AND waiting.priority = best.priority AND waiting.run_at <= ?8
             ORDER BY waiting.run_at, waiting.id
-            LIMIT ?6)
+            LIMIT ?6 + 0)
     ), placed (id, priority, run_at, room, place) AS (
         SELECT id, priority, run_at, room, row_number() OVER (PARTITION BY host ORDER BY priority, run_at, id)
         FROM candidate
     )
-    SELECT NULL AS id, ended.host, ended.priority, (
-        SELECT leased_until FROM job WHERE leased_until IS NOT NULL ORDER BY leased_until LIMIT 1
-    ) AS first_expiry
+    SELECT NULL AS id, ended.host, ended.priority
     FROM (SELECT 1) LEFT JOIN (SELECT host, priority FROM lane ORDER BY host, priority LIMIT 1 OFFSET ?4 - 1) AS ended
     UNION ALL SELECT * FROM (
-        SELECT id, NULL, NULL, NULL FROM placed WHERE place <= room ORDER BY priority, run_at, id LIMIT ?6
+        SELECT id, NULL, NULL FROM placed WHERE place <= room ORDER BY priority, run_at, id LIMIT ?6 + 0
     )"
 );
 
@@ -115,16 +117,20 @@ pub(crate) async fn claim(
     limits: &QueueLimits,
     begin: Position,
 ) -> Result<(Vec<ClaimedJob>, Position)> {
-    let mut claimed = Vec::new();
     let mut search = Search::new(&request.storages, begin);
+    let mut look = urgent(connection, &search.storages, request.limit, limits).await?;
+    if look.expired {
+        queue::abandon_expired(connection).await?;
+        look = urgent(connection, &search.storages, request.limit, limits).await?;
+    }
+    let mut claimed = queue::lease(connection, &look.best, limits).await?;
+    if look.suffices {
+        return Ok((claimed, search.position));
+    }
     while claimed.len() < request.limit {
         let Some(step) = search.step() else { break };
         let limit = request.limit - claimed.len();
-        let mut found = candidates(connection, &step, limit, limits).await?;
-        if found.expired {
-            queue::abandon_expired(connection).await?;
-            found = candidates(connection, &step, limit, limits).await?;
-        }
+        let found = candidates(connection, &step, limit, limits).await?;
         // Leased before the next step, which so finds them gone and their hosts as full as they are.
         claimed.extend(queue::lease(connection, &found.best, limits).await?);
         // Also when that is enough: lanes behind this step would wait for as long as those in it have work.
@@ -141,9 +147,13 @@ pub(crate) async fn is_anything_claimable(
     begin: Position,
 ) -> Result<bool> {
     let mut search = Search::new(storages, begin);
+    let look = urgent(connection, &search.storages, 1, limits).await?;
+    if look.suffices || look.expired || !look.best.is_empty() {
+        return Ok(look.expired || !look.best.is_empty());
+    }
     while let Some(step) = search.step() {
         let found = candidates(connection, &step, 1, limits).await?;
-        if found.expired || !found.best.is_empty() {
+        if !found.best.is_empty() {
             return Ok(true);
         }
         search.end_step(found.end);
@@ -196,8 +206,6 @@ struct Found {
     best: Vec<TaskId>,
     /// Where the next step begins, if there are more lanes.
     end: Option<Position>,
-    /// Whether there are leases that have expired.
-    expired: bool,
 }
 
 async fn candidates(connection: &mut dyn Connection, step: &Step, limit: usize, limits: &QueueLimits) -> Result<Found> {
@@ -212,13 +220,12 @@ async fn candidates(connection: &mut dyn Connection, step: &Step, limit: usize, 
         limits.host_concurrency.into(),
         now.into(),
     ];
-    let mut found = Found { best: Vec::new(), end: None, expired: false };
+    let mut found = Found { best: Vec::new(), end: None };
     for mut row in connection.fetch(Statement::new(CANDIDATES, parameters)).await? {
         if let Some(id) = row.opt_task_id("id")? {
             found.best.push(id);
             continue;
         }
-        found.expired = row.opt_timestamp("first_expiry")?.is_some_and(|first| first <= now);
         if let (Some(host), Some(priority)) = (row.opt_text("host")?, row.opt_int("priority")?) {
             // One priority back: the same lane of another storage may have had no place in this step.
             found.end = Some(Position { host, priority: priority.saturating_sub(1) });

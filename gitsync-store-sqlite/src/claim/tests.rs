@@ -55,8 +55,35 @@ async fn lanes_and_their_jobs_are_found_by_one_index() {
     assert_eq!(uses("USE TEMP B-TREE"), 4, "{plan:#?}");
 }
 
+#[tokio::test]
+async fn the_most_urgent_jobs_are_found_by_one_index() {
+    let (_store, directory) = open(&ManualClock::default()).await;
+    let path = directory.path().join("gitsync.db");
+    let mut connection = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
+    let query = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", urgent::URGENT));
+    let rows = sqlx::query(query).fetch_all(&mut connection).await.unwrap();
+    let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+    let uses = |step: &str| plan.iter().filter(|detail| detail.contains(step)).count();
+    assert_eq!(uses("SCAN job USING COVERING INDEX job_urgent"), 1, "the first of all: {plan:#?}");
+    assert_eq!(uses("SEARCH job USING COVERING INDEX job_urgent (priority>?)"), 1, "{plan:#?}");
+    assert_eq!(uses("SEARCH waiting USING COVERING INDEX job_urgent (priority=? AND run_at<?)"), 1, "{plan:#?}");
+    assert_eq!(uses("SEARCH job USING INTEGER PRIMARY KEY"), 1, "{plan:#?}");
+    assert_eq!(
+        uses("SCAN job") + uses("SCAN source_host"),
+        1 + uses("SCAN job USING COVERING INDEX job_leased"),
+        "{plan:#?}"
+    );
+}
+
+/// What is looked for.
+#[derive(Clone, Copy, Debug)]
+enum Look {
+    Urgent,
+    Lanes,
+}
+
 /// Returns how many instructions of SQLite's machine a search takes while `count` jobs wait for a host that is full.
-async fn instructions(count: usize) -> u64 {
+async fn instructions(look: Look, count: usize) -> u64 {
     let clock = ManualClock::default();
     let (store, directory) = open(&clock).await;
     let jobs: Vec<_> = (0..count).map(|_| job(&clock, "full.example")).collect();
@@ -75,15 +102,25 @@ async fn instructions(count: usize) -> u64 {
     let storages = ["default".parse().unwrap()];
     let mut attached = Attached::new(&mut connection, &clock);
     let step = Search::new(&storages, Position::default()).step().unwrap();
-    let found = candidates(&mut attached, &step, 10, &store.limits).await.unwrap();
-    assert_eq!((found.best.len(), found.end), (2, None));
+    match look {
+        Look::Lanes => {
+            let found = candidates(&mut attached, &step, 10, &store.limits).await.unwrap();
+            assert_eq!((found.best.len(), found.end), (2, None));
+        }
+        Look::Urgent => {
+            let found = urgent(&mut attached, &step.storages, 10, &store.limits).await.unwrap();
+            assert!(found.best.is_empty() && !found.suffices, "they are behind the others: {found:?}");
+        }
+    }
     counted.load(Ordering::Relaxed)
 }
 
 #[tokio::test]
 async fn the_cost_of_a_search_does_not_depend_on_how_many_jobs_wait() {
-    let (few, many) = (instructions(10).await, instructions(5_000).await);
-    assert!(many < few + 100, "{few} instructions with 10 jobs, {many} with 5,000");
+    for look in [Look::Lanes, Look::Urgent] {
+        let (few, many) = (instructions(look, 100).await, instructions(look, 5_000).await);
+        assert!(many < few + 100, "{look:?}: {few} instructions with 100 jobs, {many} with 5,000");
+    }
 }
 
 #[tokio::test]

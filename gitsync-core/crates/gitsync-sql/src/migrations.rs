@@ -33,6 +33,7 @@ pub fn migrations() -> &'static [Migration] {
         Migration { version: 4, name: "tell disks apart", build: schema::storage::tell_disks_apart },
         Migration { version: 5, name: "verify repositories", build: schema::task::verify },
         Migration { version: 6, name: "add push targets", build: schema::push_target::add_push_targets },
+        Migration { version: 7, name: "order jobs by urgency", build: schema::job::order_by_urgency },
     ]
 }
 

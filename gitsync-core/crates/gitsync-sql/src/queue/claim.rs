@@ -7,10 +7,10 @@ use gitsync_core::model::TaskId;
 use gitsync_core::queue::{ClaimedJob, QueueLimits};
 
 use super::hosts::Hosts;
-use crate::Connection;
 use crate::rows::job::read_claimed;
 use crate::schema::job::HOST;
 use crate::statements::jobs;
+use crate::{Connection, Row};
 
 /// Takes the expired leases away, so that their jobs can be claimed and their hosts have room again.
 ///
@@ -24,6 +24,14 @@ pub async fn abandon_expired(connection: &mut dyn Connection) -> Result<()> {
         hosts.ended(&row.parsed(HOST, str::parse)?);
     }
     hosts.write(connection).await
+}
+
+/// Reads a job that was leased.
+///
+/// # Errors
+/// [`ErrorKind::Corrupt`](gitsync_core::ErrorKind::Corrupt) if the row is not what the statement answers with.
+pub fn claimed(row: &mut Row) -> Result<ClaimedJob> {
+    read_claimed(row)
 }
 
 /// Leases the jobs that the search found, whose hosts have room for them, and returns them in the same order.

@@ -12,7 +12,7 @@ mod shared;
 mod stats;
 
 pub use cancel::{cancel, cancel_requested};
-pub use claim::{abandon_expired, lease};
+pub use claim::{abandon_expired, claimed, lease};
 pub use enqueue::enqueue;
 pub use finish::finish;
 pub use heartbeat::heartbeat;

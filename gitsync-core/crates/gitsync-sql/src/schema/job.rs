@@ -3,6 +3,7 @@
 use sea_query::{Expr, IndexCreateStatement, TableCreateStatement};
 
 use super::{boolean, bytes, int, opt_int, text};
+use crate::Dialect;
 
 super::names!("job" {
     ID = "id",
@@ -48,6 +49,13 @@ pub(crate) fn indexes() -> Vec<IndexCreateStatement> {
         partial("job_scheduled", &[RUN_AT], waiting()),
         partial("job_leased", &[LEASED_UNTIL], leased()),
     ]
+}
+
+/// Adds the order of urgency over all lanes. It begins with no column that the index of lanes begins with: a database that knows
+/// little of the table would take the one for the other.
+pub(crate) fn order_by_urgency(dialect: Dialect) -> Vec<String> {
+    // For the last column see the index of lanes.
+    vec![dialect.index(&super::partial(TABLE, "job_urgent", &[PRIORITY, RUN_AT, ID, LEASED_UNTIL], waiting()))]
 }
 
 /// Holds for a job that nobody has.

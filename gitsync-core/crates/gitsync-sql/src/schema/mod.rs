@@ -94,6 +94,6 @@ fn partial(table: &'static str, name: &'static str, columns: &[&'static str], co
 
 /// A condition without parameters: a partial index serves a query only if its condition stands in the query word for
 /// word.
-fn literal(condition: impl Into<String>) -> Expr {
+pub(crate) fn literal(condition: impl Into<String>) -> Expr {
     Expr::cust(condition.into())
 }

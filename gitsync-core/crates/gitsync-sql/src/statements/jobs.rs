@@ -1,5 +1,7 @@
 //! Statements about jobs, but for the search of a claim: how free hosts are found and locked is each database's own.
 
+use std::time::Duration;
+
 use gitsync_core::model::TaskId;
 use gitsync_core::queue::{NewJob, QueueLimits};
 use gitsync_core::{Result, Timestamp};
@@ -11,6 +13,7 @@ use crate::schema::job::{
     ABANDONED_AT, ALL, ATTEMPT, CANCEL_REQUESTED, COUNTED, DEADLINE_AT, EPOCH, HOST, ID, LEASED_UNTIL, PRIORITY,
     RUN_AT, STORAGE, TABLE, leased, still_waiting, waiting,
 };
+use crate::schema::literal;
 use crate::{Dialect, Statement, Value, statement};
 
 /// Puts jobs into the queue, each id once. One that waits gets the new lane, priority, time and attempts.
@@ -42,6 +45,23 @@ pub fn abandon_expired(dialect: Dialect, now: Timestamp) -> Result<Statement> {
 
 /// Leases jobs and answers with them. The transaction has found them waiting.
 pub fn lease(dialect: Dialect, ids: &[TaskId], limits: &QueueLimits, now: Timestamp) -> Result<Statement> {
+    let until = |duration| Value::from(now.after(duration)).into();
+    dialect.render(&lease_those(is_in(dialect, ID, ids.iter().copied())?, limits, until))
+}
+
+/// Leases jobs as part of the statement of Postgres that finds and locks them: `ids` is a query of that, and so is `now`. The
+/// placeholders are the first ones of that statement.
+pub fn lease_found(ids: &str, now: &str, limits: &QueueLimits) -> Result<Statement> {
+    // As one array they are looked up, however many the database believes them to be.
+    let found = literal(format!("{ID} = ANY (ARRAY({ids}))"));
+    let until = |duration: Duration| {
+        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 2);
+        literal(format!("({now})")).add(Value::from(micros))
+    };
+    Dialect::Postgres.render(&lease_those(found, limits, until))
+}
+
+fn lease_those(found: Expr, limits: &QueueLimits, until: impl Fn(Duration) -> Expr) -> sea_query::UpdateStatement {
     let number = |number: i64| Value::from(number);
     let has_attempts = || Expr::col(ATTEMPT).lt(number(i64::from(limits.max_attempts)));
     let mut update = Query::update();
@@ -50,13 +70,12 @@ pub fn lease(dialect: Dialect, ids: &[TaskId], limits: &QueueLimits, now: Timest
         .value(EPOCH, Expr::col(EPOCH).add(number(1)))
         .value(ATTEMPT, Expr::case(has_attempts(), Expr::col(ATTEMPT).add(number(1))).finally(Expr::col(ATTEMPT)))
         .value(COUNTED, Expr::case(has_attempts(), Value::from(true)).finally(Value::from(false)))
-        .value(LEASED_UNTIL, Value::from(now.after(limits.lease)))
-        .value(DEADLINE_AT, Value::from(now.after(limits.deadline)))
+        .value(LEASED_UNTIL, until(limits.lease))
+        .value(DEADLINE_AT, until(limits.deadline))
         .value(ABANDONED_AT, Value::Int(None))
-        .and_where(is_in(dialect, ID, ids.iter().copied())?)
+        .and_where(found)
         .and_where(still_waiting());
-    update.returning(Query::returning().columns([ID, STORAGE, HOST, ATTEMPT, EPOCH, COUNTED]));
-    dialect.render(&update)
+    update.returning(Query::returning().columns([ID, STORAGE, HOST, ATTEMPT, EPOCH, COUNTED])).to_owned()
 }
 
 /// Finds jobs by their ids and keeps them from others until the transaction ends.

@@ -199,3 +199,8 @@ CREATE TABLE "push_target" ( "repository_id" bigint NOT NULL,
     "retry_at" bigint, PRIMARY KEY ("repository_id",
     "url"), CONSTRAINT "push_target_of_repository" FOREIGN KEY ("repository_id") REFERENCES "repository" ("id") );
 ALTER TABLE "repository" ADD COLUMN "push_targets" bigint NOT NULL DEFAULT 0;
+-- 7: order jobs by urgency
+CREATE INDEX "job_urgent" ON "job" ("priority",
+    "run_at",
+    "id",
+    "leased_until") WHERE leased_until IS NULL;

@@ -195,3 +195,8 @@ CREATE TABLE "push_target" ( "repository_id" integer NOT NULL,
     "retry_at" integer, PRIMARY KEY ("repository_id",
     "url"), FOREIGN KEY ("repository_id") REFERENCES "repository" ("id") );
 ALTER TABLE "repository" ADD COLUMN "push_targets" integer NOT NULL DEFAULT 0;
+-- 7: order jobs by urgency
+CREATE INDEX "job_urgent" ON "job" ("priority",
+    "run_at",
+    "id",
+    "leased_until") WHERE leased_until IS NULL;
