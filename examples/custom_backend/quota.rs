@@ -8,7 +8,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use gitsync_core::backend::{
     Advertisement, CallContext, Capabilities, Checkout, CommitStream, CommitWalk, FetchRequest, Fetched, GitBackend,
-    InitOptions, LocalRefs, PublishPermit, PushRequest, Pushed, RefTransaction, Resolved,
+    InitOptions, LocalRefs, PublishPermit, PushPermit, PushRequest, Pushed, RefTransaction, Resolved,
 };
 use gitsync_core::blocking::BlockingPool;
 use gitsync_core::model::ObjectId;
@@ -108,8 +108,14 @@ impl<E: GitBackend> GitBackend for Quota<E> {
         self.engine.walk_commits(dir, walk, context).await
     }
 
-    async fn push_mirror(&self, dir: &Path, request: &PushRequest, context: &CallContext) -> Result<Pushed> {
-        self.engine.push_mirror(dir, request, context).await
+    async fn push_mirror(
+        &self,
+        dir: &Path,
+        request: &PushRequest,
+        permit: Box<dyn PushPermit>,
+        context: &CallContext,
+    ) -> Result<Pushed> {
+        self.engine.push_mirror(dir, request, permit, context).await
     }
 }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_core::Stream;
 
-pub use self::push::{PushRequest, Pushed, RefusedRef};
+pub use self::push::{PushPermit, PushRequest, Pushed, RefusedRef};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Commit, Depth, ObjectFormat, ObjectId, RefName};
 use crate::source::SourceUrl;
@@ -333,8 +333,14 @@ pub trait PublishPermit: Send {
 ///     async fn walk_commits(&self, dir: &Path, walk: CommitWalk, context: &CallContext) -> Result<CommitStream> {
 ///         self.engine.walk_commits(dir, walk, context).await
 ///     }
-///     async fn push_mirror(&self, dir: &Path, request: &PushRequest, context: &CallContext) -> Result<Pushed> {
-///         self.engine.push_mirror(dir, request, context).await
+///     async fn push_mirror(
+///         &self,
+///         dir: &Path,
+///         request: &PushRequest,
+///         permit: Box<dyn PushPermit>,
+///         context: &CallContext,
+///     ) -> Result<Pushed> {
+///         self.engine.push_mirror(dir, request, permit, context).await
 ///     }
 /// }
 /// ```
@@ -434,13 +440,22 @@ pub trait GitBackend: fmt::Debug + Send + Sync {
     /// refuses, by a hook or because a branch is protected, is in the answer, and all else is done. `HEAD` of the target stays
     /// where it is. Many changes are not one: whoever looks at the target meanwhile may see some of them.
     ///
+    /// The permit is asked once the target has said what it has, with everything ready to be sent and nothing sent yet. If it
+    /// refuses, the target is left as it is.
+    ///
     /// An engine that cannot push leaves this method out.
     ///
     /// # Errors
-    /// Those of the [`Transport`]; `Conflict` if the target's hash function is another one, `LimitExceeded` past the bound,
+    /// Those of the [`Transport`] and of the permit; `Conflict` if the target's hash function is another one, `LimitExceeded` past the bound,
     /// `Corrupt` if the answer is not git's protocol or an object of ours is missing, `Unsupported` for an engine that cannot
     /// push, and for a history of limited depth on either side.
-    async fn push_mirror(&self, _dir: &Path, _request: &PushRequest, _context: &CallContext) -> Result<Pushed> {
+    async fn push_mirror(
+        &self,
+        _dir: &Path,
+        _request: &PushRequest,
+        _permit: Box<dyn PushPermit>,
+        _context: &CallContext,
+    ) -> Result<Pushed> {
         Err(Error::new(ErrorKind::Unsupported, "this engine cannot push").with("engine", self.name()))
     }
 }

@@ -1,5 +1,6 @@
 //! What goes through [`GitBackend::push_mirror`](super::GitBackend::push_mirror).
 
+use crate::error::Result;
 use crate::model::{ObjectId, RefName};
 use crate::plan::RefMapping;
 use crate::source::SourceUrl;
@@ -15,6 +16,20 @@ pub struct PushRequest {
     pub mapping: RefMapping,
     /// The bound on the bytes of the pack.
     pub max_pack_bytes: u64,
+}
+
+/// The right to send a push, asked for at the last moment: while the target said what it has, somebody else may have taken over
+/// the repository and pushed what is newer.
+///
+/// It is not held while the push is sent, which may take long. What is sent later than somebody else's push changes nothing of
+/// it, since a target compares what a reference is to be changed from.
+pub trait PushPermit: Send {
+    /// Asks whether the push may still be sent. Blocks for as long as others work on the repository's files.
+    ///
+    /// # Errors
+    /// [`LeaseLost`](crate::ErrorKind::LeaseLost) if somebody else has the repository by now,
+    /// [`Cancelled`](crate::ErrorKind::Cancelled) if whoever pushes was told to stop; those of the file system.
+    fn check(&self) -> Result<()>;
 }
 
 /// What was pushed.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use gitsync_core::backend::{
     Advertisement, CallContext, Capabilities, Checkout, CommitStream, CommitWalk, FetchRequest, Fetched, InitOptions,
-    LocalRefs, PublishPermit, PushRequest, Pushed, RefTransaction, Resolved,
+    LocalRefs, PublishPermit, PushPermit, PushRequest, Pushed, RefTransaction, Resolved,
 };
 use gitsync_core::blocking::{BlockingPool, CommitSink};
 use gitsync_core::model::ObjectId;
@@ -179,13 +179,19 @@ impl<E: Engine> GitBackend for Backend<E> {
         self.pool.walk(&context.limits, self.engine.batch(), walk).await
     }
 
-    async fn push_mirror(&self, dir: &Path, request: &PushRequest, context: &CallContext) -> Result<Pushed> {
+    async fn push_mirror(
+        &self,
+        dir: &Path,
+        request: &PushRequest,
+        permit: Box<dyn PushPermit>,
+        context: &CallContext,
+    ) -> Result<Pushed> {
         let (dir, request, context, engine) =
             (dir.to_owned(), request.clone(), context.clone(), Arc::clone(&self.engine));
         let limits = context.limits.clone();
         let push = move |limits: &CallLimits| {
             let call = Call::new(&request.target, &context, limits);
-            push(&*engine, &engine.open(&dir)?, &request, &call)
+            push(&*engine, &engine.open(&dir)?, &request, &*permit, &call)
         };
         self.pool.run_within(&limits, push).await
     }

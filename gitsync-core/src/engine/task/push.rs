@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::Attempt;
 use super::upstream::{MAX_REDIRECTS, redirected};
-use crate::backend::{CallContext, LocalRefs, PushRequest, Pushed, RefusedRef};
+use crate::backend::{CallContext, LocalRefs, PushPermit, PushRequest, Pushed, RefusedRef};
 use crate::clock::Timestamp;
+use crate::engine::disk::DiskFence;
 use crate::engine::metrics;
 use crate::engine::parts::blocking;
 use crate::error::{Error, ErrorKind, Result};
@@ -83,8 +84,7 @@ impl Attempt {
         ends: Instant,
     ) -> Result<Option<Timestamp>> {
         self.progress.phase("pushing");
-        // Who was outrun has older references than the target by now.
-        drop(self.permit().await?);
+        self.step("pushing").await?;
         let (storage, options) = (self.storage.clone(), &self.parts.options);
         // The pack is put together on the disk of the storage.
         let room = blocking(move || storage.free_bytes()).await?.saturating_sub(options.min_free_bytes);
@@ -99,6 +99,9 @@ impl Attempt {
         let pushed = self.push_wherever(request, &context).await;
         // What ends the task is no fault of the target.
         self.context.limits.check()?;
+        if pushed.is_err() {
+            drop(self.permit().await?);
+        }
         let outcome = outcome(pushed, digest);
         if let PushOutcome::Failed { error, .. } = &outcome {
             tracing::warn!(target = %target.url, error_kind = %error.kind, error = %error.message, "a push failed");
@@ -118,7 +121,9 @@ impl Attempt {
             if self.started.repository.source.as_ref() == Some(&request.target) {
                 return Err(Error::new(ErrorKind::SourceRefused, "the push target is the repository's own upstream"));
             }
-            match self.parts.backend.push_mirror(&self.published, &request, context).await {
+            let (fence, number) = (self.fence.clone(), self.started.work.fence);
+            let permit = Box::new(StillOurs { fence, number, limits: context.limits.clone() });
+            match self.parts.backend.push_mirror(&self.published, &request, permit, context).await {
                 Err(error) if error.kind() == ErrorKind::SourceRedirected => {
                     request.target = renamed(&request.target, &error)?;
                 }
@@ -135,6 +140,22 @@ impl Attempt {
         }
         let (policy, path) = (self.parts.policy.clone(), PathBuf::from(target.path()));
         blocking(move || policy.check_push_path(&path).map(drop)).await
+    }
+}
+
+/// Lets a push be sent while the fence is at our number, and nobody told us to stop. Who was outrun has older references than
+/// the target by now.
+struct StillOurs {
+    fence: DiskFence,
+    number: i64,
+    limits: CallLimits,
+}
+
+impl PushPermit for StillOurs {
+    fn check(&self) -> Result<()> {
+        drop(self.fence.hold(self.number)?);
+        // Those of the engine hear of it a moment later.
+        self.limits.check()
     }
 }
 
@@ -180,7 +201,24 @@ fn refusal(refused: &[RefusedRef]) -> Option<StoredError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::RefName;
+    use crate::cancel::Cancellation;
+    use crate::engine::disk::Storage;
+    use crate::model::{RefName, RepositoryId};
+
+    #[test]
+    fn a_push_is_sent_only_by_who_has_the_repository_and_was_not_told_to_stop() {
+        let dir = tempfile::tempdir().unwrap();
+        let fence = Storage::open("default".parse().unwrap(), dir.path()).unwrap().fence(RepositoryId(1));
+        fence.raise(3).unwrap();
+        let (cancellation, deadline) = (Cancellation::new(), Instant::now() + Duration::from_secs(60));
+        let limits = CallLimits { cancellation: cancellation.clone(), deadline, max_response_bytes: 0 };
+        let permit = StillOurs { fence: fence.clone(), number: 3, limits };
+        permit.check().unwrap();
+        cancellation.cancel();
+        assert_eq!(permit.check().unwrap_err().kind(), ErrorKind::Cancelled);
+        fence.raise(4).unwrap();
+        assert_eq!(permit.check().unwrap_err().kind(), ErrorKind::LeaseLost);
+    }
 
     fn refused(count: usize) -> Vec<RefusedRef> {
         let refused = |at| RefusedRef { name: RefName::branch(format!("b{at}")).unwrap(), reason: "a hook".into() };

@@ -8,6 +8,7 @@ use super::hooks::{PauseAt, deaf, let_report, start};
 use super::world::{LONG_ENOUGH, World, is_done};
 use crate::error::ErrorKind;
 use crate::memory::Call;
+use crate::source::SourceUrl;
 
 /// A worker stops before it changes references, its lease runs out, others do its work and more, and it goes on.
 #[tokio::test]
@@ -33,6 +34,35 @@ async fn a_worker_that_was_only_slow_changes_nothing_any_more() {
     slow.await.unwrap();
     assert_eq!(world.backend.count(Call::UpdateRefs), updates);
     world.check_books(repository.id).await;
+}
+
+/// A worker stops before it pushes, another one pushes what is newer by then, and it goes on: the fence is asked again once the
+/// target has said what it has.
+#[tokio::test]
+async fn a_push_that_was_outrun_changes_no_target_any_more() {
+    let world = World::new();
+    let line = world.upstream(3);
+    let repository = world.mirror().await;
+    let target: SourceUrl = "https://target.example/a".parse().unwrap();
+    world.backend.set_ref(&target, "refs/heads/none", None).unwrap();
+    world.gitsync.add_push_target(repository.id, &target).await.unwrap();
+    let task = world.gitsync.sync(repository.id).await.unwrap();
+    let pause = PauseAt::new("pushing");
+    let engine = world.engine_with(Arc::clone(&pause) as _, deaf());
+    let slow = start(&engine);
+    pause.reached.notified().await;
+    let_report(&world, task.id, "pushing").await;
+
+    world.clock.advance(LONG_ENOUGH);
+    world.set("refs/heads/main", Some(world.backend.commit(&[line[0]], "newer")));
+    assert!(is_done(&world.sync(repository.id).await));
+    let (newer, pushes) = (world.backend.upstream_refs(&world.source), world.backend.count(Call::Push));
+    assert_eq!(world.backend.upstream_refs(&target), newer);
+    pause.open.notify_one();
+    slow.await.unwrap();
+    assert_eq!(world.backend.count(Call::Push), pushes + 1, "it did go on");
+    assert_eq!(world.backend.upstream_refs(&target), newer);
+    assert_eq!(world.gitsync.push_targets(repository.id).await.unwrap()[0].error, None, "no fault of the target");
 }
 
 /// A clone stops before it is published, its repository is deleted meanwhile, and it goes on.

@@ -12,7 +12,7 @@ use self::files::Files;
 use self::world::World;
 use crate::backend::{
     Advertisement, CallContext, Capabilities, Checkout, CommitStream, CommitWalk, FetchRequest, Fetched, GitBackend,
-    Head, InitOptions, LocalRefs, PublishPermit, PushRequest, Pushed, RefTransaction, RefusedRef, Resolved,
+    Head, InitOptions, LocalRefs, PublishPermit, PushPermit, PushRequest, Pushed, RefTransaction, RefusedRef, Resolved,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ObjectId, RefName};
@@ -264,10 +264,17 @@ impl GitBackend for ScriptedBackend {
         Ok(Box::pin(Batches(batches.into_iter())))
     }
 
-    async fn push_mirror(&self, dir: &Path, request: &PushRequest, context: &CallContext) -> Result<Pushed> {
+    async fn push_mirror(
+        &self,
+        dir: &Path,
+        request: &PushRequest,
+        permit: Box<dyn PushPermit>,
+        context: &CallContext,
+    ) -> Result<Pushed> {
         let files = Files::open(dir)?;
         let mut world = self.enter(Call::Push, Some(context))?;
         let advertised = world.advertise(&request.target)?.refs;
+        permit.check()?;
         let mut pushed = Pushed::default();
         for edit in plan_push(&request.mapping, &request.refs, &advertised) {
             let there = world.upstream_mut(&request.target)?;

@@ -28,8 +28,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use self::mirror::{Mirror, Synced, Via};
-use crate::backend::{CallContext, GitBackend, NoProgress, PublishPermit};
+use crate::backend::{CallContext, GitBackend, NoProgress, PublishPermit, PushPermit};
 use crate::cancel::Cancellation;
+use crate::error::Result;
 use crate::transport::{CallLimits, Transport};
 
 /// The engine under test, and a way to upstreams.
@@ -69,11 +70,17 @@ impl Subject {
     }
 }
 
-/// The right to publish where nobody else can.
+/// The right to publish and to push where nobody else can.
 #[derive(Clone, Copy, Debug)]
 pub struct Alone;
 
 impl PublishPermit for Alone {}
+
+impl PushPermit for Alone {
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+}
 
 /// Makes a test of each case of the [suite](crate::testing::backend_suite). Takes a function that returns a
 /// [`Subject`](crate::testing::backend_suite::Subject).
@@ -103,7 +110,7 @@ macro_rules! backend_suite {
                 only_what_is_missing_is_sent, trees_of_several_levels_are_sent_once, what_a_target_refuses_is_named,
                 a_thousand_references_are_pushed, sha256_targets, targets_that_fail_have_their_kinds,
                 a_push_to_a_stalled_target_ends_by_its_limits, a_push_past_its_bound_changes_nothing,
-                a_push_with_a_hole_is_corrupt;
+                a_push_with_a_hole_is_corrupt, a_push_that_came_too_late_sends_nothing;
             worktree: a_checkout_is_what_git_clones, a_tree_moves_with_all_that_is_in_it,
                 a_changed_tree_is_a_conflict_and_stays, a_first_checkout_finds_what_is_in_the_way,
                 hostile_trees_are_refused, nothing_is_written_through_links, no_filter_and_no_hook_runs,

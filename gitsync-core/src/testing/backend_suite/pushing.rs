@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::{Mirror, Subject, Via};
-use crate::backend::{PushRequest, Pushed};
+use super::{Alone, Mirror, Subject, Via};
+use crate::backend::{PushPermit, PushRequest, Pushed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ObjectFormat, RESERVED_NAMESPACE};
 use crate::plan::{MirrorKind, RefMapping};
@@ -61,7 +63,7 @@ impl Pair {
 
     async fn push_within(&self, time: Duration) -> Result<Pushed> {
         let (subject, request) = (&self.mirror.subject, self.request().await);
-        subject.backend.push_mirror(self.mirror.dir(), &request, &subject.context_within(time)).await
+        subject.backend.push_mirror(self.mirror.dir(), &request, Box::new(Alone), &subject.context_within(time)).await
     }
 
     async fn failure(&self) -> Error {
@@ -326,7 +328,7 @@ pub async fn a_push_to_a_stalled_target_ends_by_its_limits(subject: Subject) {
         pair.server.answer(endpoint, Behaviour::Hold);
         let (context, request) = (subject.context(), pair.request().await);
         let cancellation = context.limits.cancellation.clone();
-        let push = subject.backend.push_mirror(pair.mirror.dir(), &request, &context);
+        let push = subject.backend.push_mirror(pair.mirror.dir(), &request, Box::new(Alone), &context);
         let (pushed, ()) = tokio::join!(push, async {
             while pair.server.held() == 0 {
                 tokio::task::yield_now().await;
@@ -341,6 +343,47 @@ pub async fn a_push_to_a_stalled_target_ends_by_its_limits(subject: Subject) {
     pair.compare();
 }
 
+/// A permit that is asked for too late: another worker has the repository.
+struct TooLate(Arc<AtomicUsize>);
+
+impl PushPermit for TooLate {
+    fn check(&self) -> Result<()> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Err(Error::new(ErrorKind::LeaseLost, "another worker has taken over"))
+    }
+}
+
+/// Between the greeting of the target and the first byte that is sent the right to push is lost.
+pub async fn a_push_that_came_too_late_sends_nothing(subject: Subject) {
+    for via in Via::ALL {
+        let Some(mut pair) = Pair::new(&subject, via).await else { return };
+        pair.mirror.upstream.history("main", 5);
+        pair.sync_and_push().await;
+        pair.mirror.upstream.commit("main");
+        pair.mirror.sync_and_compare().await;
+        let (before, files) = (pair.target.git().refs(), pair.mirror.object_files());
+        let asked = Arc::new(AtomicUsize::new(0));
+        let push = async || {
+            let (request, context) = (pair.request().await, subject.context());
+            let permit = Box::new(TooLate(Arc::clone(&asked)));
+            let pushed = subject.backend.push_mirror(pair.mirror.dir(), &request, permit, &context).await;
+            pushed.expect_err("it is too late").kind()
+        };
+        assert_eq!(push().await, ErrorKind::LeaseLost, "{via:?}");
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+        assert_eq!(pair.target.git().refs(), before, "{via:?}");
+        assert_eq!(pair.mirror.object_files(), files, "{via:?}");
+        if matches!(via, Via::Http) {
+            pair.server.answer(Endpoint::Greeting, Behaviour::Status(404, Vec::new()));
+            assert_eq!(push().await, ErrorKind::SourceNotFound);
+            assert_eq!(asked.load(Ordering::SeqCst), 1, "not before the target has said what it has");
+            pair.server.answer(Endpoint::Greeting, Behaviour::Serve);
+        }
+        assert_eq!(pair.push().await.expect("it is ours").updated, 1);
+        pair.compare();
+    }
+}
+
 /// More than may be sent: the target hears nothing of it.
 pub async fn a_push_past_its_bound_changes_nothing(subject: Subject) {
     let Some(mut pair) = Pair::new(&subject, Via::File).await else { return };
@@ -349,7 +392,7 @@ pub async fn a_push_past_its_bound_changes_nothing(subject: Subject) {
     let files = pair.mirror.object_files();
     let mut request = pair.request().await;
     request.max_pack_bytes = 1000;
-    let pushed = subject.backend.push_mirror(pair.mirror.dir(), &request, &subject.context()).await;
+    let pushed = subject.backend.push_mirror(pair.mirror.dir(), &request, Box::new(Alone), &subject.context()).await;
     assert_eq!(pushed.expect_err("it is too much").kind(), ErrorKind::LimitExceeded);
     assert_eq!(pair.target.git().refs(), []);
     assert_eq!(pair.mirror.object_files(), files);

@@ -11,7 +11,7 @@ mod select;
 
 use std::io::{self, BufReader, Cursor, Read, Write};
 
-use gitsync_core::backend::{PushRequest, Pushed, RefEdit};
+use gitsync_core::backend::{PushPermit, PushRequest, Pushed, RefEdit};
 use gitsync_core::model::ObjectId;
 use gitsync_core::plan::plan_push;
 use gitsync_core::transport::Service;
@@ -39,9 +39,10 @@ pub(crate) fn push<E: Engine>(
     engine: &E,
     repository: &Repository<E::Objects>,
     request: &PushRequest,
+    permit: &dyn PushPermit,
     call: &Call,
 ) -> Result<Pushed> {
-    let push = Push { engine, repository, request, call, limits: engine.list_limits() };
+    let push = Push { engine, repository, request, permit, call, limits: engine.list_limits() };
     push.run().map_err(|error| {
         let error = call.failure.take().unwrap_or(error);
         if error.context().any(|(key, _)| key == "source") { error } else { error.with("source", &call.source) }
@@ -53,6 +54,7 @@ struct Push<'a, E: Engine> {
     engine: &'a E,
     repository: &'a Repository<E::Objects>,
     request: &'a PushRequest,
+    permit: &'a dyn PushPermit,
     call: &'a Call,
     limits: ListLimits,
 }
@@ -78,6 +80,8 @@ impl<E: Engine> Push<'_, E> {
         let pack = self.pack(&edits, &known)?;
         let (objects, bytes) = pack.as_ref().map_or((0, 0), |pack| (pack.objects, pack.bytes));
         self.call.limits.check()?;
+        // Whoever took over since the target said what it has either pushes after this, or has changed what it compares.
+        self.permit.check()?;
         let report = match streams {
             Some(streams) => self.converse(streams, &commands, pack, &features),
             None => self.post(commands, pack, &features),
