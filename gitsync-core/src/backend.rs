@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use futures_core::Stream;
 
 pub use self::push::{PushPermit, PushRequest, Pushed, RefusedRef};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::model::{Commit, Depth, ObjectFormat, ObjectId, RefName};
 use crate::source::SourceUrl;
 use crate::transport::{CallLimits, Transport};
@@ -443,7 +443,8 @@ pub trait GitBackend: fmt::Debug + Send + Sync {
     /// The permit is asked once the target has said what it has, with everything ready to be sent and nothing sent yet. If it
     /// refuses, the target is left as it is.
     ///
-    /// An engine that cannot push leaves this method out.
+    /// An engine that cannot push answers `Unsupported`, and says so by its capabilities. There is no method that does that for
+    /// it: a wrapper that forgot this one would contradict the engine in it.
     ///
     /// # Errors
     /// Those of the [`Transport`] and of the permit; `Conflict` if the target's hash function is another one, `LimitExceeded` past the bound,
@@ -451,11 +452,9 @@ pub trait GitBackend: fmt::Debug + Send + Sync {
     /// push, and for a history of limited depth on either side.
     async fn push_mirror(
         &self,
-        _dir: &Path,
-        _request: &PushRequest,
-        _permit: Box<dyn PushPermit>,
-        _context: &CallContext,
-    ) -> Result<Pushed> {
-        Err(Error::new(ErrorKind::Unsupported, "this engine cannot push").with("engine", self.name()))
-    }
+        dir: &Path,
+        request: &PushRequest,
+        permit: Box<dyn PushPermit>,
+        context: &CallContext,
+    ) -> Result<Pushed>;
 }
