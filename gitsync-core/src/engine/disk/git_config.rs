@@ -18,10 +18,20 @@ use crate::source::SourceUrl;
 /// The file that gitsync owns, beside git's own `config`, which includes it.
 const FILE_NAME: &str = "gitsync.config";
 
+/// What is the same in all repositories. What is ours is hidden from clients, and git does no upkeep of its own accord, which
+/// would go on beside a task: packs go only under the fence.
+const ALWAYS: &str = "# Written by gitsync; changes are lost.\n[transfer]\n\thideRefs = refs/gitsync\n\
+    [receive]\n\tautogc = false\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n";
+
+/// Tells whether the configuration of a repository is what it should be.
+pub fn is_configured(repository: &Path, upstream: Option<(&SourceUrl, &RefMapping)>) -> bool {
+    fs::read_to_string(git_directory(repository).join(FILE_NAME)).is_ok_and(|found| found == text(upstream))
+}
+
 /// Writes the configuration of a repository if it is not what it should be; tells whether it was written.
 ///
 /// References in our namespace are hidden from clients, who can neither fetch nor push them; and a `git fetch --prune` by
-/// hand does what a sync does, and leaves them alone.
+/// hand does what a sync does, and leaves them alone. No push and no fetch is followed by upkeep that nobody asked for.
 ///
 /// # Errors
 /// Those of the file system.
@@ -30,17 +40,15 @@ pub fn write_git_config(
     upstream: Option<(&SourceUrl, &RefMapping)>,
     durability: Durability,
 ) -> Result<bool> {
-    let directory = git_directory(repository);
-    let text = text(upstream);
-    let path = directory.join(FILE_NAME);
-    if fs::read_to_string(&path).is_ok_and(|found| found == text) {
+    if is_configured(repository, upstream) {
         return Ok(false);
     }
+    let directory = git_directory(repository);
     let temporary = directory.join("gitsync.config.new");
     let mut file = fs::File::create(&temporary)?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(text(upstream).as_bytes())?;
     sync_file(&file, durability)?;
-    fs::rename(&temporary, &path)?;
+    fs::rename(&temporary, directory.join(FILE_NAME))?;
     include(&directory, durability)?;
     if durability == Durability::Engine {
         sync_directory(&directory)?;
@@ -98,7 +106,7 @@ fn sync_file(file: &fs::File, durability: Durability) -> Result<()> {
 }
 
 fn text(upstream: Option<(&SourceUrl, &RefMapping)>) -> String {
-    let mut text = String::from("# Written by gitsync; changes are lost.\n[transfer]\n\thideRefs = refs/gitsync\n");
+    let mut text = String::from(ALWAYS);
     let Some((source, mapping)) = upstream else { return text };
     let refspecs: &[&str] = match mapping.kind {
         MirrorKind::Mirror => &["+refs/*:refs/*"],
@@ -163,6 +171,35 @@ mod tests {
         assert_eq!(fetch, "+refs/heads/*:refs/remotes/origin/*\n^refs/gitsync/*");
         assert!(write_git_config(dir.path(), None, Durability::Engine).unwrap());
         assert_eq!(git(dir.path(), &["config", "--get-all", "include.path"]), FILE_NAME, "it is included once");
+    }
+
+    #[test]
+    fn no_push_is_followed_by_upkeep_of_gits_own() {
+        let packs_after_pushes = |is_ours: bool| {
+            let dir = tempfile::tempdir().unwrap();
+            let (here, there) = (dir.path().join("here"), dir.path().join("there.git"));
+            for (path, kind) in [(&here, None), (&there, Some("--bare"))] {
+                fs::create_dir(path).unwrap();
+                git(path, &["init", "--quiet", "-b", "main"].into_iter().chain(kind).collect::<Vec<_>>());
+            }
+            // Each push comes as a pack, and two are too many.
+            for (key, value) in [("receive.unpackLimit", "1"), ("gc.autoPackLimit", "1"), ("gc.autoDetach", "false")] {
+                git(&there, &["config", key, value]);
+            }
+            if is_ours {
+                write_git_config(&there, None, Durability::Caller).unwrap();
+            }
+            for message in ["a", "b", "c"] {
+                let person = ["-c", "user.name=n", "-c", "user.email=e"];
+                let commit = ["commit", "--quiet", "--allow-empty", "-m", message];
+                git(&here, &[&person[..], &commit].concat());
+                git(&here, &["push", "--quiet", "../there.git", "main"]);
+            }
+            let files = fs::read_dir(there.join("objects/pack")).unwrap();
+            files.filter(|file| file.as_ref().unwrap().path().extension() == Some(OsStr::new("pack"))).count()
+        };
+        assert!(packs_after_pushes(false) < 3, "git does it where nobody says otherwise");
+        assert_eq!(packs_after_pushes(true), 3);
     }
 
     #[test]

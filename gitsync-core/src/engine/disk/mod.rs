@@ -26,7 +26,7 @@ mod sync;
 
 pub use adopt::adopt_objects;
 pub use fence::{DiskFence, FenceGuard};
-pub use git_config::{REMOTE_HEAD, track_branch, write_git_config};
+pub use git_config::{REMOTE_HEAD, is_configured, track_branch, write_git_config};
 pub use layout::Storage;
 pub use locks::remove_stale_locks;
 pub(crate) use manifest::git_directory;

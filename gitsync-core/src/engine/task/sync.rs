@@ -10,7 +10,7 @@ use super::{Attempt, Done};
 use crate::backend::{
     AdvertisedRef, Advertisement, Durability, FetchRequest, Fetched, Head, LocalRefs, RefTransaction, Resolved,
 };
-use crate::engine::disk::{Manifest, write_git_config};
+use crate::engine::disk::{Manifest, is_configured, write_git_config};
 use crate::engine::metrics;
 use crate::engine::parts::blocking;
 use crate::error::{Error, ErrorKind, Result};
@@ -91,6 +91,7 @@ impl Attempt {
     /// Records what was pushed into a repository that has no upstream: it is its own.
     async fn record_pushed(&self) -> Result<Done> {
         let mapping = self.mapping();
+        self.configure(None, &mapping).await?;
         let local = self.parts.backend.read_refs(&self.published).await?;
         let refs = local.refs.iter().map(|(name, id)| AdvertisedRef { name: name.clone(), id: *id, peeled: None });
         let advertised = Advertisement {
@@ -119,6 +120,7 @@ impl Attempt {
         local: LocalRefs,
     ) -> Result<Done> {
         let (advertised, depth) = (upstream.advertised, self.depth()?);
+        self.configure(Some(source), &mapping).await?;
         let policy = policy_digest(Some(source), &mapping, depth, &local.shallow);
         let wanted = target(&mapping, &local, &advertised)?.advertised;
         if let Some(done) = self.unchanged(&mapping, &wanted, &local, policy).await? {
@@ -130,7 +132,6 @@ impl Attempt {
             self.check_shrinking(&mapping, &baseline, &wanted)?;
         }
 
-        self.configure(source, &mapping).await?;
         let full = !self.is_trusted(policy) || self.a_recorded_tip_is_missing(&baseline).await?;
         let sync = Sync { mapping: &mapping, depth, upstream: &upstream.source, advertised: &advertised };
         let Published { plan, facts, packs, advertised, head_before, shallow } =
@@ -209,13 +210,18 @@ impl Attempt {
         self.step("boundary published").await
     }
 
-    /// Tells the repository's own configuration what is mirrored from where, if that has changed.
-    async fn configure(&self, source: &SourceUrl, mapping: &RefMapping) -> Result<()> {
-        let (published, source, mapping) = (self.published.clone(), source.clone(), mapping.clone());
-        let permit = self.permit().await?;
+    /// Tells the repository's own configuration what is mirrored from where, if it says anything else, also that of a
+    /// repository that was made when less was told.
+    async fn configure(&self, source: Option<&SourceUrl>, mapping: &RefMapping) -> Result<()> {
+        let (fence, number) = (self.fence.clone(), self.started.work.fence);
+        let (published, source, mapping) = (self.published.clone(), source.cloned(), mapping.clone());
         blocking(move || {
-            let _permit = permit;
-            write_git_config(&published, Some((&source, &mapping)), Durability::Engine).map(drop)
+            let upstream = source.as_ref().map(|source| (source, &mapping));
+            if is_configured(&published, upstream) {
+                return Ok(());
+            }
+            let _permit = fence.hold(number)?;
+            write_git_config(&published, upstream, Durability::Engine).map(drop)
         })
         .await
     }

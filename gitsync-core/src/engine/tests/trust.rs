@@ -53,3 +53,20 @@ async fn what_is_excluded_from_now_on_git_is_told_of_by_the_next_sync() {
     assert!(config.contains("^refs/heads/tmp/*"), "{config}");
     world.check_books(repository.id).await;
 }
+
+/// With an upstream and without, and though nothing moved.
+#[tokio::test]
+async fn what_is_configured_by_now_is_also_told_to_repositories_that_are_older() {
+    let world = World::new();
+    world.upstream(2);
+    let (own, _) = world.create("own", false).await;
+    let mirror = world.mirror().await;
+    for repository in [world.repository(own.id).await, mirror] {
+        let path = world.published(&repository).join("gitsync.config");
+        let config = fs::read_to_string(&path).unwrap();
+        assert!(config.contains("autogc = false"), "{config}");
+        fs::write(&path, "[transfer]\n\thideRefs = refs/gitsync\n").unwrap();
+        assert!(is_done(&world.sync(repository.id).await));
+        assert_eq!(fs::read_to_string(&path).unwrap(), config);
+    }
+}
