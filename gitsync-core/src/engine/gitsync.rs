@@ -213,8 +213,8 @@ impl GitSync {
     ///
     /// # Errors
     /// [`Conflict`](crate::ErrorKind::Conflict) without force where there is a clone,
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) without a source, [`SourceRefused`](crate::ErrorKind::SourceRefused)
-    /// if the policy forbids it.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) without a source, or for one of the repository's push targets,
+    /// [`SourceRefused`](crate::ErrorKind::SourceRefused) if the policy forbids it.
     pub async fn migrate(&self, id: RepositoryId, source: Option<SourceUrl>, force: bool) -> Result<SyncTask> {
         self.check_source(source.as_ref())?;
         self.request(id, TaskKind::Migrate, TaskParameters { source, force, ..TaskParameters::default() }).await
@@ -297,7 +297,7 @@ impl GitSync {
     /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists) if the repository has it,
     /// [`LimitExceeded`](crate::ErrorKind::LimitExceeded) if it has
     /// [`MAX_PUSH_TARGETS`](crate::rules::MAX_PUSH_TARGETS), [`InvalidInput`](crate::ErrorKind::InvalidInput) for its own
-    /// source, [`SourceRefused`](crate::ErrorKind::SourceRefused) if the policy forbids it,
+    /// source, also one that it is about to get, [`SourceRefused`](crate::ErrorKind::SourceRefused) if the policy forbids it,
     /// [`Unsupported`](crate::ErrorKind::Unsupported) if the engine of this process cannot push, or if the repository has a
     /// working tree.
     pub async fn add_push_target(&self, id: RepositoryId, url: &SourceUrl) -> Result<PushTarget> {

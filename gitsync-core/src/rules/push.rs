@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::archive::check_not_deleted;
+use super::request::{Request, Unfinished};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Layout, PushCounts, PushTarget, Repository, StoredError};
+use crate::model::{Layout, PushCounts, PushTarget, Repository, StoredError, TaskKind};
 use crate::plan::Digest;
 use crate::source::SourceUrl;
 
@@ -44,9 +45,11 @@ pub enum PushOutcome {
 /// # Errors
 /// [`ErrorKind::NotFound`] if the repository is being deleted; [`ErrorKind::AlreadyExists`] if it has the target;
 /// [`ErrorKind::LimitExceeded`] if it has [`MAX_PUSH_TARGETS`]; [`ErrorKind::InvalidInput`] for its own source, which would be
-/// pushed what it has; [`ErrorKind::Unsupported`] if it has a working tree, whose branches are not those of its upstream.
+/// pushed what it has, also for one that an unfinished migrate makes it; [`ErrorKind::Unsupported`] if it has a working tree,
+/// whose branches are not those of its upstream.
 pub fn add_push_target(
     repository: &Repository,
+    unfinished: Unfinished<'_>,
     targets: &[PushTarget],
     url: &SourceUrl,
     now: Timestamp,
@@ -59,7 +62,10 @@ pub fn add_push_target(
     if targets.iter().any(|target| target.url == *url) {
         return refused(ErrorKind::AlreadyExists, "the repository has this push target");
     }
-    if repository.source.as_ref() == Some(url) {
+    let mut tasks = unfinished.pending.into_iter().chain(unfinished.running);
+    let is_migrated_from =
+        tasks.any(|task| task.kind == TaskKind::Migrate && task.parameters.source.as_ref() == Some(url));
+    if repository.source.as_ref() == Some(url) || is_migrated_from {
         let message = "the source of a repository is no push target";
         return Err(Error::new(ErrorKind::InvalidInput, message).in_field("url").with("url", url));
     }
@@ -82,6 +88,16 @@ pub fn add_push_target(
     // One that is synced on schedule is due: that is when it pushes.
     let next_sync_at = repository.next_sync_at.map(|at| at.min(now));
     Ok((Repository { push_targets: count + 1, next_sync_at, ..repository.clone() }, target))
+}
+
+/// Refuses a migrate from a place that is pushed to: the repository would be its own upstream.
+pub(super) fn check_source(targets: &[PushTarget], request: &Request) -> Result<()> {
+    let source = request.parameters.source.as_ref().filter(|_| request.kind == TaskKind::Migrate);
+    let Some(target) = source.and_then(|source| targets.iter().find(|target| target.url == *source)) else {
+        return Ok(());
+    };
+    let error = Error::new(ErrorKind::InvalidInput, "a push target of a repository is no source for it");
+    Err(error.in_field("source_url").with("source", &target.url).hint("remove the push target first"))
 }
 
 /// Decides what removing a push target changes. What was pushed stays there.
@@ -123,11 +139,22 @@ pub fn record_push(target: &PushTarget, outcome: &PushOutcome, now: Timestamp) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::PushStatus;
+    use crate::model::{PushStatus, TaskId, TaskParameters};
     use crate::rules::fixtures::{NOW, repository};
+    use crate::rules::request as request_task;
+    use crate::rules::request::new_task;
 
     fn url(text: &str) -> SourceUrl {
         text.parse().unwrap()
+    }
+
+    fn add_push_target(
+        repository: &Repository,
+        targets: &[PushTarget],
+        url: &SourceUrl,
+        now: Timestamp,
+    ) -> Result<(Repository, PushTarget)> {
+        super::add_push_target(repository, Unfinished::default(), targets, url, now)
     }
 
     fn target() -> PushTarget {
@@ -177,6 +204,34 @@ mod tests {
         let other = url("https://target/a");
         assert_eq!(add_push_target(&deleted, &[], &other, NOW).unwrap_err().kind(), ErrorKind::NotFound);
         assert_eq!(remove_push_target(&deleted, &[target()], &other).unwrap_err().kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn what_is_about_to_be_the_source_is_no_target_and_the_other_way_round() {
+        let other = url("https://target/a");
+        let migrate = |source: Option<&SourceUrl>, kind| {
+            let parameters = TaskParameters { source: source.cloned(), force: true, ..TaskParameters::default() };
+            Request { kind, parameters, id: TaskId::generate() }
+        };
+        let task = new_task(&repository(), &migrate(Some(&other), TaskKind::Migrate), false, NOW);
+        let waits = Unfinished { pending: Some(&task), running: None };
+        let runs = Unfinished { pending: None, running: Some(&task) };
+        for unfinished in [waits, runs] {
+            let refused = super::add_push_target(&repository(), unfinished, &[], &other, NOW).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+            assert!(super::add_push_target(&repository(), unfinished, &[], &url("https://target/b"), NOW).is_ok());
+        }
+
+        let ask = |request: &Request| request_task(&repository(), Unfinished::default(), &[target()], request, NOW);
+        let refused = ask(&migrate(Some(&other), TaskKind::Migrate)).unwrap_err();
+        assert_eq!((refused.kind(), refused.field()), (ErrorKind::InvalidInput, Some("source_url")));
+        for fine in [
+            migrate(Some(&url("https://target/b")), TaskKind::Migrate),
+            migrate(None, TaskKind::Migrate),
+            migrate(Some(&other), TaskKind::Sync),
+        ] {
+            assert!(ask(&fine).is_ok(), "{fine:?}");
+        }
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! What becomes of a request for a task.
 
 use super::archive::check_not_deleted;
+use super::push::check_source;
 use super::start::status_while_running;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Layout, Progress, Repository, Strength, SyncTask, TaskId, TaskKind, TaskParameters};
+use crate::model::{Layout, Progress, PushTarget, Repository, Strength, SyncTask, TaskId, TaskKind, TaskParameters};
 use crate::source::SourceUrl;
 use crate::state::{RepositoryStatus, TaskStatus};
 
@@ -17,6 +18,13 @@ pub struct Request {
     pub parameters: TaskParameters,
     /// The id of the task, should a new one come of it.
     pub id: TaskId,
+}
+
+impl Request {
+    /// Tells whether a source is given, which must not be a push target.
+    pub fn names_source(&self) -> bool {
+        self.parameters.source.is_some()
+    }
 }
 
 /// The unfinished tasks of a repository: at most one of each.
@@ -52,7 +60,8 @@ pub struct Requested {
     pub stopping: Option<Box<SyncTask>>,
 }
 
-/// Decides what becomes of a request.
+/// Decides what becomes of a request. `targets` are the push targets of the repository, which only a request that
+/// [names a source](Request::names_source) is compared with.
 ///
 /// At most one task of a repository waits and one runs. Against the waiting one a weaker request, or an equal one with the
 /// same parameters, changes nothing; a stronger or different one rewrites it in place. A wish to verify is added to whatever
@@ -63,14 +72,16 @@ pub struct Requested {
 /// # Errors
 /// [`ErrorKind::NotFound`] if the repository is being deleted; [`ErrorKind::Conflict`] if its state does not allow the
 /// request (archived; migrate without force, or initialize, where there is a clone); [`ErrorKind::InvalidInput`] for a
-/// migrate without a source.
+/// migrate without a source, or from a push target.
 pub fn request(
     repository: &Repository,
     unfinished: Unfinished<'_>,
+    targets: &[PushTarget],
     request: &Request,
     now: Timestamp,
 ) -> Result<Requested> {
     check_open(repository, request)?;
+    check_source(targets, request)?;
     let (task, disposition) = choose_task(repository, unfinished, request, now)?;
     let mut repository = Box::new(repository.clone());
     let mut stopping = None;
@@ -256,7 +267,7 @@ mod tests {
     use crate::rules::fixtures::{NOW, repository};
 
     fn request(repository: &Repository, unfinished: Unfinished<'_>, asked: &Request) -> Result<Requested> {
-        super::request(repository, unfinished, asked, NOW)
+        super::request(repository, unfinished, &[], asked, NOW)
     }
 
     fn empty_repository() -> Repository {

@@ -15,8 +15,9 @@ impl Tables {
         url: &SourceUrl,
         now: Timestamp,
     ) -> Result<PushTarget> {
+        let (row, unfinished) = (self.row(id)?, self.unfinished(id));
+        let (repository, target) = rules::add_push_target(&row.repository, unfinished, &row.push_targets(), url, now)?;
         let row = self.row_mut(id)?;
-        let (repository, target) = rules::add_push_target(&row.repository, &row.push_targets(), url, now)?;
         row.repository = repository;
         row.targets.insert(url.to_string(), target.clone());
         Ok(target)

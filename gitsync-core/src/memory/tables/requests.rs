@@ -14,7 +14,8 @@ impl Tables {
         request: &Request,
         now: Timestamp,
     ) -> Result<Requested> {
-        let requested = rules::request(&self.row(id)?.repository, self.unfinished(id), request, now)?;
+        let row = self.row(id)?;
+        let requested = rules::request(&row.repository, self.unfinished(id), &row.push_targets(), request, now)?;
         if requested.disposition == Disposition::Created {
             self.check_new_task(request.id)?;
         }

@@ -189,6 +189,7 @@ macro_rules! store_suite {
             pushing: [
                 push_targets_are_few_and_each_is_there_once,
                 no_race_adds_too_many_push_targets,
+                no_push_target_becomes_the_source,
                 push_targets_go_with_their_repository,
                 a_push_is_noted_of_its_target,
                 a_push_is_noted_under_the_fence,

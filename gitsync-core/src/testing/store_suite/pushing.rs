@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use super::harness::{SECOND, StoreHarness, refusal};
 use crate::error::ErrorKind;
-use crate::model::{PushCounts, PushStatus, PushTarget, Repository, RepositoryId, StoredError, TaskKind};
-use crate::rules::{FIRST_PUSH_PAUSE, MAX_PUSH_TARGETS, Outcome, PushOutcome};
+use crate::model::{
+    PushCounts, PushStatus, PushTarget, Repository, RepositoryId, StoredError, TaskId, TaskKind, TaskParameters,
+};
+use crate::rules::{FIRST_PUSH_PAUSE, MAX_PUSH_TARGETS, Outcome, PushOutcome, Request};
 use crate::source::SourceUrl;
 use crate::store::Work;
 
@@ -54,6 +56,25 @@ pub async fn no_race_adds_too_many_push_targets(h: StoreHarness) {
         added += u32::from(call.await.expect("the call ends"));
     }
     assert_eq!((added, targets(&h, repository).await.len()), (1, 8));
+}
+
+/// What a repository is pushed to and what it is cloned from are different places, whichever of them is named first.
+pub async fn no_push_target_becomes_the_source(h: StoreHarness) {
+    let repository = h.migrated("r").await.id;
+    h.store.add_push_target(repository, &url(1)).await.expect("a target can be added");
+    let migrate = |number| {
+        let parameters = TaskParameters { source: Some(url(number)), force: true, ..TaskParameters::default() };
+        Request { kind: TaskKind::Migrate, parameters, id: TaskId::generate() }
+    };
+    assert_eq!(refusal(h.store.request_task(repository, &migrate(1)).await), ErrorKind::InvalidInput);
+    h.store.request_task(repository, &migrate(2)).await.expect("another place may be");
+    // It is not the source yet.
+    assert_eq!(refusal(h.store.add_push_target(repository, &url(2)).await), ErrorKind::InvalidInput);
+    assert_eq!(refusal(h.store.request_task(repository, &migrate(1)).await), ErrorKind::InvalidInput);
+    h.store.remove_push_target(repository, &url(1)).await.expect("a target can be removed");
+    h.store.request_task(repository, &migrate(1)).await.expect("it is no target any more");
+    assert_eq!(refusal(h.store.add_push_target(repository, &url(1)).await), ErrorKind::InvalidInput);
+    h.store.add_push_target(repository, &url(2)).await.expect("it is not to be the source any more");
 }
 
 /// Targets go with their repository, and are seen by nobody from the request of its deletion on.

@@ -1,12 +1,12 @@
 //! Push targets, and what becomes of them.
 
 use gitsync_core::Result;
-use gitsync_core::model::{PushTarget, RepositoryId};
-use gitsync_core::rules::{self, PushOutcome};
+use gitsync_core::model::{PushTarget, Repository, RepositoryId};
+use gitsync_core::rules::{self, PushOutcome, Request};
 use gitsync_core::source::SourceUrl;
 use gitsync_core::store::Work;
 
-use super::load::{lock_existing, repository, save_repository};
+use super::load::{lock_existing, repository, save_repository, unfinished};
 use super::read_all;
 use super::work::authorize;
 use crate::statements::push_targets as statements;
@@ -16,8 +16,8 @@ use crate::{Connection, rows};
 pub async fn add_push_target(connection: &mut dyn Connection, id: RepositoryId, url: &SourceUrl) -> Result<PushTarget> {
     let now = connection.now().await?;
     let before = lock_existing(connection, id).await?;
-    let targets = load(connection, id).await?;
-    let (after, target) = rules::add_push_target(&before, &targets, url, now)?;
+    let (targets, unfinished) = (load(connection, id).await?, unfinished(connection, id).await?);
+    let (after, target) = rules::add_push_target(&before, unfinished.as_ref(), &targets, url, now)?;
     connection.execute(statements::insert(connection.dialect(), &target)?).await?;
     save_repository(connection, &before, &after).await?;
     Ok(target)
@@ -54,6 +54,19 @@ pub async fn record_push(
         connection.execute(update).await?;
     }
     Ok(())
+}
+
+/// Returns the push targets of a repository that a request has to be compared with, which few have to be.
+pub(super) async fn targets_for(
+    connection: &mut dyn Connection,
+    repository: &Repository,
+    request: &Request,
+) -> Result<Vec<PushTarget>> {
+    match repository.push_targets {
+        0 => Ok(Vec::new()),
+        _ if !request.names_source() => Ok(Vec::new()),
+        _ => load(connection, repository.id).await,
+    }
 }
 
 /// Reads the few there are. Sorted here, because each database has its own idea of the order of texts.

@@ -9,6 +9,7 @@ use gitsync_core::rules::{self, Disposition, Due, DueScan, Request, Requested};
 use gitsync_core::store::MAX_STORE_BATCH;
 
 use super::load::{UnfinishedTasks, find_task, lock_existing, no_task, save_repository, save_task, unfinished};
+use super::push_targets::targets_for;
 use super::repositories::insert_task;
 use super::{check_batch, execute_all, read_all};
 use crate::statements::{chunks, repositories, tasks};
@@ -19,7 +20,8 @@ pub async fn request_task(connection: &mut dyn Connection, id: RepositoryId, req
     let now = connection.now().await?;
     let repository = lock_existing(connection, id).await?;
     let unfinished = unfinished(connection, id).await?;
-    let answer = rules::request(&repository, unfinished.as_ref(), request, now)?;
+    let targets = targets_for(connection, &repository, request).await?;
+    let answer = rules::request(&repository, unfinished.as_ref(), &targets, request, now)?;
     if answer.disposition == Disposition::Created {
         insert_task(connection, &answer.task).await?;
     }
@@ -52,7 +54,8 @@ pub async fn request_tasks(
             continue;
         };
         let unfinished = unfinished.remove(id).unwrap_or_default();
-        let answer = rules::request(&repository, unfinished.as_ref(), request, now);
+        let targets = targets_for(connection, &repository, request).await?;
+        let answer = rules::request(&repository, unfinished.as_ref(), &targets, request, now);
         if let Ok(answer) = &answer {
             if answer.disposition == Disposition::Created {
                 created.push(answer.task.clone());
