@@ -299,7 +299,7 @@ impl GitSync {
     /// [`MAX_PUSH_TARGETS`](crate::rules::MAX_PUSH_TARGETS), [`InvalidInput`](crate::ErrorKind::InvalidInput) for its own
     /// source, also one that it is about to get, [`SourceRefused`](crate::ErrorKind::SourceRefused) if the policy forbids it,
     /// [`Unsupported`](crate::ErrorKind::Unsupported) if the engine of this process cannot push, or if the repository has a
-    /// working tree.
+    /// working tree or a depth.
     pub async fn add_push_target(&self, id: RepositoryId, url: &SourceUrl) -> Result<PushTarget> {
         if !self.parts.backend.capabilities().push {
             return Err(Error::new(ErrorKind::Unsupported, "the git engine cannot push")

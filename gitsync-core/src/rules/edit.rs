@@ -13,7 +13,7 @@ use crate::store::RepositoryPatch;
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`] if the repository is being deleted; [`ErrorKind::Conflict`] if it is not at `version` any more, or
-/// for a depth where the whole history was cloned; [`ErrorKind::InvalidInput`] for a text that is too long, too many patterns,
+/// for a depth where the whole history was cloned or that has push targets; [`ErrorKind::InvalidInput`] for a text that is too long, too many patterns,
 /// an interval out of bounds, or a depth without a source.
 pub fn edit(repository: &Repository, version: i64, patch: &RepositoryPatch, now: Timestamp) -> Result<Repository> {
     check_not_deleted(repository)?;
@@ -41,12 +41,19 @@ pub fn edit(repository: &Repository, version: i64, patch: &RepositoryPatch, now:
     Ok(repository)
 }
 
-/// A repository that has the whole history keeps it. Any other depth than that may follow another.
+/// A repository that has the whole history keeps it, and what breaks off is not pushed. Any other depth than that may follow
+/// another.
 fn check_depth(repository: &Repository, patch: &RepositoryPatch) -> Result<()> {
     let Some(Some(depth)) = patch.depth else { return Ok(()) };
     if repository.source.is_none() {
         let error = Error::new(ErrorKind::InvalidInput, "a repository without a source has no depth");
         return Err(error.in_field("depth").with("depth", depth));
+    }
+    if repository.push_targets > 0 {
+        return Err(Error::new(ErrorKind::Conflict, "a repository with a limited depth has no push targets")
+            .in_field("depth")
+            .with("depth", depth)
+            .hint("remove the push targets first"));
     }
     if repository.depth.is_none() && repository.recorded_refs > 0 {
         return Err(Error::new(ErrorKind::Conflict, "the repository has the whole history, and would lose commits")
@@ -99,6 +106,9 @@ mod tests {
         let whole = Repository { recorded_refs: 1, ..fresh.clone() };
         assert_eq!(set(&whole, depth(3)), Err(ErrorKind::Conflict));
         assert_eq!(set(&whole, None), Ok(None));
+        let pushed = Repository { push_targets: 1, ..fresh.clone() };
+        assert_eq!(set(&pushed, depth(3)), Err(ErrorKind::Conflict));
+        assert_eq!(set(&pushed, None), Ok(None));
         let own = Repository { source: None, ..fresh };
         assert_eq!(set(&own, depth(3)), Err(ErrorKind::InvalidInput));
     }

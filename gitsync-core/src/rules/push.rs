@@ -46,7 +46,7 @@ pub enum PushOutcome {
 /// [`ErrorKind::NotFound`] if the repository is being deleted; [`ErrorKind::AlreadyExists`] if it has the target;
 /// [`ErrorKind::LimitExceeded`] if it has [`MAX_PUSH_TARGETS`]; [`ErrorKind::InvalidInput`] for its own source, which would be
 /// pushed what it has, also for one that an unfinished migrate makes it; [`ErrorKind::Unsupported`] if it has a working tree,
-/// whose branches are not those of its upstream.
+/// whose branches are not those of its upstream, or a depth: a server refuses a history that breaks off.
 pub fn add_push_target(
     repository: &Repository,
     unfinished: Unfinished<'_>,
@@ -58,6 +58,9 @@ pub fn add_push_target(
     let refused = |kind, message: &str| Err(Error::new(kind, message).with("url", url));
     if repository.layout == Layout::Regular {
         return refused(ErrorKind::Unsupported, "a repository with a working tree has no push targets");
+    }
+    if repository.depth.is_some() {
+        return refused(ErrorKind::Unsupported, "a repository with a limited depth has no push targets");
     }
     if targets.iter().any(|target| target.url == *url) {
         return refused(ErrorKind::AlreadyExists, "the repository has this push target");
@@ -139,7 +142,7 @@ pub fn record_push(target: &PushTarget, outcome: &PushOutcome, now: Timestamp) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{PushStatus, TaskId, TaskParameters};
+    use crate::model::{Depth, PushStatus, TaskId, TaskParameters};
     use crate::rules::fixtures::{NOW, repository};
     use crate::rules::request as request_task;
     use crate::rules::request::new_task;
@@ -200,6 +203,9 @@ mod tests {
         let regular = Repository { layout: Layout::Regular, ..repository() };
         let tree = add_push_target(&regular, &[], &url("https://target/a"), NOW).unwrap_err();
         assert_eq!(tree.kind(), ErrorKind::Unsupported);
+        let shallow = Repository { depth: Some(Depth::new(1).unwrap()), ..repository() };
+        let cut_off = add_push_target(&shallow, &[], &url("https://target/a"), NOW).unwrap_err();
+        assert_eq!(cut_off.kind(), ErrorKind::Unsupported);
         let deleted = Repository { deleted_at: Some(NOW), ..repository() };
         let other = url("https://target/a");
         assert_eq!(add_push_target(&deleted, &[], &other, NOW).unwrap_err().kind(), ErrorKind::NotFound);

@@ -190,6 +190,7 @@ macro_rules! store_suite {
                 push_targets_are_few_and_each_is_there_once,
                 no_race_adds_too_many_push_targets,
                 no_push_target_becomes_the_source,
+                a_depth_and_push_targets_exclude_each_other,
                 push_targets_go_with_their_repository,
                 a_push_is_noted_of_its_target,
                 a_push_is_noted_under_the_fence,

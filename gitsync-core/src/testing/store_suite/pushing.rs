@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::harness::{SECOND, StoreHarness, refusal};
 use crate::error::ErrorKind;
 use crate::model::{
-    PushCounts, PushStatus, PushTarget, Repository, RepositoryId, StoredError, TaskId, TaskKind, TaskParameters,
+    Depth, PushCounts, PushStatus, PushTarget, Repository, RepositoryId, StoredError, TaskId, TaskKind, TaskParameters,
 };
 use crate::rules::{FIRST_PUSH_PAUSE, MAX_PUSH_TARGETS, Outcome, PushOutcome, Request};
 use crate::source::SourceUrl;
-use crate::store::Work;
+use crate::store::{RepositoryPatch, Work};
 
 /// Targets are there once each, sorted, and no more than allowed; the repository tells how many.
 pub async fn push_targets_are_few_and_each_is_there_once(h: StoreHarness) {
@@ -75,6 +75,27 @@ pub async fn no_push_target_becomes_the_source(h: StoreHarness) {
     h.store.request_task(repository, &migrate(1)).await.expect("it is no target any more");
     assert_eq!(refusal(h.store.add_push_target(repository, &url(1)).await), ErrorKind::InvalidInput);
     h.store.add_push_target(repository, &url(2)).await.expect("it is not to be the source any more");
+}
+
+/// A history that breaks off is not pushed, so what has the one gets no other.
+pub async fn a_depth_and_push_targets_exclude_each_other(h: StoreHarness) {
+    let (fresh, _) = h.create("r").await;
+    let (id, mut version) = (fresh.id, fresh.version);
+    let depth = |generations: i64| Depth::new(generations).expect("a depth");
+    for (after, is_shallow) in [(Some(depth(2)), true), (Some(depth(3)), true), (None, false)] {
+        let patch = RepositoryPatch { depth: Some(after), ..RepositoryPatch::default() };
+        version = h.store.update_repository(id, version, &patch).await.expect("nothing is in the way").version;
+        if is_shallow {
+            assert_eq!(refusal(h.store.add_push_target(id, &url(1)).await), ErrorKind::Unsupported);
+            assert_eq!(targets(&h, id).await, []);
+        }
+    }
+    h.store.add_push_target(id, &url(1)).await.expect("all of the history is there");
+    let patch = RepositoryPatch { depth: Some(Some(depth(2))), ..RepositoryPatch::default() };
+    assert_eq!(refusal(h.store.update_repository(id, version, &patch).await), ErrorKind::Conflict);
+    assert_eq!(h.repository(id).await.depth, None);
+    h.store.remove_push_target(id, &url(1)).await.expect("a target can be removed");
+    h.store.update_repository(id, version, &patch).await.expect("nothing is pushed any more");
 }
 
 /// Targets go with their repository, and are seen by nobody from the request of its deletion on.
