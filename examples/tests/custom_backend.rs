@@ -65,6 +65,8 @@ mod backend {
             .schemes([Scheme::Http, Scheme::File])
             .allow_private_networks(true)
             .file_root(std::env::temp_dir())
+            .push_host("127.0.0.1")
+            .unwrap()
             .push_root(std::env::temp_dir())
             .build()
             .unwrap();

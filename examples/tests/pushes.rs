@@ -65,7 +65,7 @@ impl Bench {
 
     fn engine(&self, steps: Arc<dyn StepHook>) -> GitSync {
         let policy = SourcePolicy::builder().schemes([Scheme::Http, Scheme::File]).allow_private_networks(true);
-        let policy = policy.push_root(std::env::temp_dir()).build().unwrap();
+        let policy = policy.push_host("127.0.0.1").unwrap().push_root(std::env::temp_dir()).build().unwrap();
         GitSync::builder()
             .store(Arc::clone(&self.database) as _)
             .queue(Arc::clone(&self.database) as _)

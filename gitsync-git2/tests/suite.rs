@@ -10,6 +10,8 @@ fn subject() -> Subject {
         .schemes([Scheme::Http, Scheme::File])
         .allow_private_networks(true)
         .file_root(std::env::temp_dir())
+        .push_host("127.0.0.1")
+        .expect("a pattern")
         .push_root(std::env::temp_dir())
         .build()
         .expect("a policy");

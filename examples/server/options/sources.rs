@@ -45,9 +45,14 @@ pub(crate) struct Sources {
     #[arg(long, env = "GITSYNC_FILE_ROOTS", value_name = "DIR", value_delimiter = ',')]
     file_roots: Vec<PathBuf>,
 
+    /// Hosts that may be pushed to, of those that sources may be on: names, *.names, * or addresses. None if it is not set
+    #[arg(long, env = "GITSYNC_PUSH_HOSTS", value_name = "HOST", value_delimiter = ',')]
+    push_hosts: Vec<String>,
+
     /// Directories in which repositories may be pushed to by path; takes the scheme file
     #[arg(long, env = "GITSYNC_PUSH_ROOTS", value_name = "DIR", value_delimiter = ',')]
     push_roots: Vec<PathBuf>,
+
     /// The most references that an upstream may list
     #[arg(long, env = "GITSYNC_MAX_LISTED_REFS", value_name = "N", default_value = "1000000")]
     max_listed_refs: usize,
@@ -91,6 +96,9 @@ impl Sources {
             .denied_hosts(self.denied_hosts.iter().map(String::as_str))?;
         for root in &self.file_roots {
             builder = builder.file_root(root);
+        }
+        for host in &self.push_hosts {
+            builder = builder.push_host(host)?;
         }
         for root in &self.push_roots {
             builder = builder.push_root(root);

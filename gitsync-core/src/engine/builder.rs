@@ -82,7 +82,7 @@ impl GitSyncBuilder {
         self
     }
 
-    /// Sets what may be fetched from where. The default allows public https and ssh sources.
+    /// Sets what may be fetched from where, and pushed to. The default allows public https and ssh sources, and no push targets.
     pub fn policy(mut self, policy: SourcePolicy) -> Self {
         self.policy = policy;
         self

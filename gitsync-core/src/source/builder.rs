@@ -64,6 +64,16 @@ impl SourcePolicyBuilder {
         self
     }
 
+    /// Adds a [pattern](super::HostPattern) for hosts that may be pushed to. Without any, none may. It is compared with the host as
+    /// the target writes it, since credentials are of that; what is asked of every host is asked of these too.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for what is no pattern.
+    pub fn push_host(mut self, pattern: &str) -> Result<Self> {
+        self.policy.push_hosts.push(pattern.parse()?);
+        Ok(self)
+    }
+
     /// Adds a directory in which push targets may lie that are files; the rest is as for
     /// [`file_root`](SourcePolicyBuilder::file_root). Sources are not read from there.
     pub fn push_root(mut self, root: impl Into<PathBuf>) -> Self {

@@ -35,6 +35,11 @@ impl HostPattern {
         }
     }
 
+    /// Tells whether the pattern selects this host as it is written: by its name, or by the address that it is.
+    pub fn selects(&self, host: &Host) -> bool {
+        self.matches_name(host) || host.address().is_some_and(|address| self.matches_address(address))
+    }
+
     /// Tells whether the pattern is a network that contains this address.
     pub fn matches_address(&self, address: IpAddr) -> bool {
         let Pattern::Network { address: network, bits } = self.0 else {

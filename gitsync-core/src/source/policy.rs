@@ -14,7 +14,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Decides which upstreams may be talked to. Its refusals are [`ErrorKind::SourceRefused`] and name the setting that decides.
 ///
-/// The default allows `https` and `ssh` to public addresses, and no files.
+/// The default allows `https` and `ssh` to public addresses, and no files. It allows no pushes: what may be read may not therefore
+/// be written, though the same credentials would do.
 ///
 /// - A host in `denied_hosts` is refused, by name or by any of its addresses.
 /// - If `allowed_hosts` is not empty, a host must be in it, by name or with all of its addresses.
@@ -45,6 +46,7 @@ pub struct SourcePolicy {
     pub(super) ports: Option<BTreeSet<u16>>,
     /// Canonical.
     pub(super) file_roots: Vec<PathBuf>,
+    pub(super) push_hosts: Vec<HostPattern>,
     /// Canonical.
     pub(super) push_roots: Vec<PathBuf>,
     /// Canonical as far as they exist.
@@ -60,6 +62,7 @@ impl Default for SourcePolicy {
             denied_hosts: Vec::new(),
             ports: None,
             file_roots: Vec::new(),
+            push_hosts: Vec::new(),
             push_roots: Vec::new(),
             storage_roots: Vec::new(),
         }
@@ -137,8 +140,8 @@ impl SourcePolicy {
         }
     }
 
-    /// Checks what can be told of a push target without asking anybody: as for a source, but files are allowed by their own
-    /// list of directories.
+    /// Checks what can be told of a push target without asking anybody: as for a source, and beside that the host has to be
+    /// one that may be pushed to. Files are allowed by their own list of directories.
     ///
     /// # Errors
     /// [`ErrorKind::SourceRefused`].
@@ -146,7 +149,14 @@ impl SourcePolicy {
         match url.host() {
             None if self.push_roots.is_empty() || !self.schemes.contains(&Scheme::File) => Err(no_push_roots()),
             None => Ok(()),
-            Some(_) => self.check_url(url),
+            Some(host) => {
+                self.check_url(url)?;
+                if self.push_hosts.iter().any(|pattern| pattern.selects(host)) {
+                    Ok(())
+                } else {
+                    Err(no_push_host(host))
+                }
+            }
         }
     }
 
@@ -270,6 +280,10 @@ fn not_allowed(host: &Host) -> Error {
 
 fn no_file_roots() -> Error {
     refused("file sources are not allowed", "add file to allowed_schemes and list their directories in file_roots")
+}
+
+fn no_push_host(host: &Host) -> Error {
+    refused("the host is not among those that may be pushed to", "list it in push_hosts").with("host", host)
 }
 
 fn no_push_roots() -> Error {

@@ -377,7 +377,15 @@ fn files_are_pushed_to_only_where_that_is_allowed() {
     }
     symlink(&read, push.join("out")).unwrap();
     let files = || SourcePolicy::builder().schemes([Scheme::File, Scheme::Https]);
-    let policy = files().file_root(&read).push_root(&push).build().unwrap().with_storage_roots([&storage]).unwrap();
+    let policy = files()
+        .push_host("example.com")
+        .unwrap()
+        .file_root(&read)
+        .push_root(&push)
+        .build()
+        .unwrap()
+        .with_storage_roots([&storage])
+        .unwrap();
     let check = |path: &Path| policy.check_push_path(path).map_err(|error| error.kind());
     assert_eq!(check(&push.join("a.git")), Ok(push.join("a.git")));
     assert_eq!(check(&push.join("b.git")), Err(ErrorKind::SourceNotFound));
@@ -397,6 +405,39 @@ fn files_are_pushed_to_only_where_that_is_allowed() {
     assert_eq!(inside.with_storage_roots([&push]).unwrap_err().kind(), ErrorKind::InvalidInput);
     let missing = SourcePolicy::builder().push_root(base.join("missing")).build();
     assert_eq!(missing.unwrap_err().kind(), ErrorKind::InvalidInput);
+}
+
+#[test]
+fn hosts_are_pushed_to_only_where_that_is_allowed() {
+    let target = |policy: &SourcePolicy, url: &str| policy.check_target(&url.parse().unwrap());
+    let read_only = target(&SourcePolicy::default(), "https://example.com/a").unwrap_err();
+    assert_eq!(read_only.kind(), ErrorKind::SourceRefused);
+    assert!(read_only.hint_text().is_some_and(|hint| hint.contains("push_hosts")), "{read_only:?}");
+
+    let build = |patterns: [&str; 2]| {
+        let builder = SourcePolicy::builder().allow_private_networks(true).denied_hosts(["old.example.com"]).unwrap();
+        patterns.into_iter().fold(builder, |builder, pattern| builder.push_host(pattern).unwrap()).build().unwrap()
+    };
+    let policy = build(["*.example.com", "10.0.0.0/8"]);
+    for allowed in ["https://GIT.example.com/a", "ssh://git@git.example.com/a", "https://10.1.2.3:8443/a"] {
+        assert!(target(&policy, allowed).is_ok(), "{allowed}");
+    }
+    // Whoever owns a name decides where it leads, so it is not selected by an address.
+    for refused in [
+        "https://example.com/a",
+        "https://example.org/a",
+        "https://192.168.0.1/a",
+        "https://old.example.com/a",
+        "http://git.example.com/a",
+    ] {
+        assert_eq!(target(&policy, refused).unwrap_err().kind(), ErrorKind::SourceRefused, "{refused}");
+        assert_eq!(
+            policy.check_url(&refused.parse().unwrap()).is_ok(),
+            refused.contains("https://") && !refused.contains("old")
+        );
+    }
+    assert!(target(&build(["*", "git.example.com"]), "https://192.168.0.1/a").is_ok());
+    assert_eq!(SourcePolicy::builder().push_host("a b").unwrap_err().kind(), ErrorKind::InvalidInput);
 }
 
 #[test]

@@ -6,7 +6,7 @@
 //! - **Policy.** A source is checked before anything happens, and every address its host resolves to before the connection is
 //!   made; the connection then goes to one of exactly those addresses. Proxies of the environment are ignored. A file source
 //!   is read if all its parts lie below the file roots, also what its links and lists of alternates lead to. One is pushed to
-//!   if they lie below the push roots; its hooks do not run.
+//!   if they lie below the push roots; its hooks do not run. Other hosts are pushed to if they are among the push hosts.
 //! - **Redirects** are never followed. They come back as
 //!   [`SourceRedirected`](gitsync_core::ErrorKind::SourceRedirected) with the new address of the repository and the status
 //!   (context `status`); whoever decides to follow it passes the policy again.
@@ -92,6 +92,13 @@ impl NetTransport {
         self.agent = http::agent(&self.policy, &self.options, Arc::new(lookup));
         self
     }
+
+    fn check(&self, url: &SourceUrl, service: Service) -> Result<()> {
+        match service {
+            Service::UploadPack => self.policy.check_url(url),
+            Service::ReceivePack => self.policy.check_target(url),
+        }
+    }
 }
 
 impl fmt::Debug for NetTransport {
@@ -110,16 +117,15 @@ impl Transport for NetTransport {
             return Err(Error::new(ErrorKind::Unsupported, "only http and https sources are asked by HTTP")
                 .with("url", request.source));
         }
-        self.policy.check_url(request.source)?;
+        // Nothing else tells over HTTP which service is asked for.
+        let is_push = request.suffix.contains(Service::ReceivePack.as_str());
+        self.check(request.source, if is_push { Service::ReceivePack } else { Service::UploadPack })?;
         http::exchange(self, request, limits)
     }
 
     fn connect(&self, url: &SourceUrl, service: Service, version: u8, limits: &CallLimits) -> Result<Connection> {
         limits.check()?;
-        match service {
-            Service::UploadPack => self.policy.check_url(url),
-            Service::ReceivePack => self.policy.check_target(url),
-        }?;
+        self.check(url, service)?;
         match url.scheme() {
             Scheme::File => file::connect(self, url, service, version, limits),
             Scheme::Ssh | Scheme::Git => {

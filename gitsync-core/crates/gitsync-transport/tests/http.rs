@@ -50,6 +50,22 @@ fn read(response: HttpResponse) -> Result<Vec<u8>> {
 }
 
 #[test]
+fn a_host_that_may_only_be_read_hears_of_no_push() {
+    let server = Server::answering(OK);
+    let push = |policy: SourcePolicy| -> Result<()> {
+        let transport = NetTransport::new(policy, NetOptions::default());
+        for suffix in ["/info/refs?service=git-receive-pack", "/git-receive-pack"] {
+            transport.http(HttpRequest { source: &server.source(), suffix, headers: &[], body: None }, &limits())?;
+        }
+        Ok(())
+    };
+    let refused = push(open_policy()).unwrap_err();
+    assert_eq!((refused.kind(), server.connections()), (ErrorKind::SourceRefused, 0));
+    let builder = SourcePolicy::builder().schemes([Scheme::Http]).allow_private_networks(true);
+    push(builder.push_host("127.0.0.0/8").unwrap().build().unwrap()).unwrap();
+}
+
+#[test]
 fn an_exchange_carries_suffix_headers_and_body_both_ways() {
     let server = Server::answering(OK);
     let transport = transport();

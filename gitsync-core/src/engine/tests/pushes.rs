@@ -280,6 +280,7 @@ async fn targets_are_under_the_policy() {
     for (url, kind) in [
         ("http://target.example/a", ErrorKind::SourceRefused),
         ("https://127.0.0.1/a", ErrorKind::SourceRefused),
+        ("https://other.example/a", ErrorKind::SourceRefused),
         ("/tmp/a", ErrorKind::SourceRefused),
     ] {
         let refused = world.gitsync.add_push_target(repository.id, &url.parse().unwrap()).await;

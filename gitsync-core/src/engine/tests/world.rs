@@ -10,7 +10,7 @@ use crate::engine::{CreateRepository, EngineOptions, GitSync, GitSyncBuilder, No
 use crate::memory::{MemoryQueue, MemoryStore, ScriptedBackend};
 use crate::model::{Branch, Commit, ObjectId, PageRequest, RefUpdate, Repository, RepositoryId, SyncTask};
 use crate::queue::QueueLimits;
-use crate::source::SourceUrl;
+use crate::source::{SourcePolicy, SourceUrl};
 use crate::state::TaskStatus;
 use crate::store::CommitFilter;
 use crate::testing::{FaultyQueue, FaultyStore, ManualClock, Offline};
@@ -83,6 +83,7 @@ impl World {
             .queue(Arc::clone(&self.queue) as _)
             .backend(Arc::new(self.backend.clone()))
             .transport(Arc::new(Offline))
+            .policy(SourcePolicy::builder().push_host("target.example").unwrap().build().unwrap())
             .clock(Arc::new(self.clock.clone()))
     }
 

@@ -35,8 +35,8 @@ use crate::transport::{CallLimits, Transport};
 
 /// The engine under test, and a way to upstreams.
 ///
-/// The transport must speak `http` to the loopback, and read `file` sources and push to them below the system's temporary
-/// directory.
+/// The transport must speak `http` to the loopback, for pushes too, and read `file` sources and push to them below the system's
+/// temporary directory.
 #[derive(Clone, Debug)]
 pub struct Subject {
     /// The engine.
