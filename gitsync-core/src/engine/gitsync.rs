@@ -211,6 +211,10 @@ impl GitSync {
     /// Requests that a repository is cloned: for the first time, or with `force` anew. A source replaces the repository's own
     /// when the task succeeds.
     ///
+    /// A clone in place of another one from the same source is looked at as a sync is: the task fails as
+    /// [`UpstreamShrank`](crate::ErrorKind::UpstreamShrank) if the upstream lost most of its branches and tags, unless that
+    /// has been so for an hour. Of another source nothing is expected.
+    ///
     /// # Errors
     /// [`Conflict`](crate::ErrorKind::Conflict) without force where there is a clone,
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) without a source, or for one of the repository's push targets,

@@ -178,7 +178,10 @@ impl Finished {
             repository.status = before.status;
         }
         let since = *repository.shrank_at.get_or_insert(now);
-        repository.error = Some(error.clone());
+        // What was found corrupt is so still: the clone that was to replace it was not made.
+        let before = self.task.status_before.as_ref().and_then(|before| before.error.as_ref());
+        let corrupt = before.filter(|before| before.kind == ErrorKind::Corrupt);
+        repository.error = Some(corrupt.unwrap_or(error).clone());
         repository.next_sync_at = Some(since.after(SHRINK_PATIENCE).max(now.after(Duration::from_secs(1))));
         Ok(())
     }
@@ -266,6 +269,17 @@ mod tests {
         assert_eq!((repository.status, repository.shrank_at), (RepositoryStatus::Active, Some(NOW)));
         assert_eq!(repository.next_sync_at, Some(NOW.after(SHRINK_PATIENCE)));
         assert_eq!(repository.failures, 2);
+    }
+
+    #[test]
+    fn a_collapse_that_keeps_a_repair_from_being_made_leaves_what_was_found_corrupt() {
+        let (repository, mut task) = at_work(TaskKind::Migrate);
+        let corrupt = error(ErrorKind::Corrupt);
+        task.status_before = Some(StatusBefore { status: RepositoryStatus::Failed, error: Some(corrupt.clone()) });
+        let shrank = Outcome::Failed(error(ErrorKind::UpstreamShrank));
+        let ended = finish(&repository, &task, None, &shrank, None, NOW).unwrap();
+        assert_eq!((ended.repository.status, ended.repository.error), (RepositoryStatus::Failed, Some(corrupt)));
+        assert_eq!((ended.task.error, ended.repository.shrank_at), (Some(error(ErrorKind::UpstreamShrank)), Some(NOW)));
     }
 
     #[test]

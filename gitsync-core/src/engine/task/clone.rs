@@ -52,6 +52,11 @@ impl Attempt {
         self.check_replaceable(&occupant)?;
         let upstream = self.list(source).await?;
         let advertised = upstream.advertised;
+        let baseline = self.baseline().await?;
+        // Whoever names another source wants what that has. A working tree keeps what it has of its own, so nothing tells.
+        if self.started.repository.source.as_ref() == Some(source) && !is_regular {
+            self.check_shrinking(&mapping, &baseline, &advertised)?;
+        }
 
         let initial = match &advertised.head {
             Some(Head::Branch(name)) if !name.is_reserved() => name.clone(),
@@ -67,7 +72,6 @@ impl Attempt {
         self.parts.backend.init(temporary.path(), &options).await?;
         self.step("initialized").await?;
 
-        let baseline = self.baseline().await?;
         let recorded = as_plan_baseline(&baseline);
         let empty =
             LocalRefs { refs: Vec::new(), head: Head::Branch(initial), format: advertised.format, shallow: Vec::new() };

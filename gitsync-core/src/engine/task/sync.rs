@@ -274,7 +274,8 @@ impl Attempt {
         !self.started.was_recording && self.started.policy_digest == Some(policy)
     }
 
-    fn check_shrinking(
+    /// Looks twice at an upstream that lost most of what is recorded of it, whether it is fetched from or cloned anew.
+    pub(super) fn check_shrinking(
         &self,
         mapping: &RefMapping,
         baseline: &[RecordedRef],

@@ -11,6 +11,7 @@ use crate::error::{Error, ErrorKind};
 use crate::memory::Call;
 use crate::model::RefChange;
 use crate::plan::MovementKind;
+use crate::source::SourceUrl;
 use crate::state::{RepositoryStatus, TaskStatus};
 
 #[tokio::test]
@@ -149,6 +150,50 @@ async fn an_upstream_that_collapses_is_looked_at_twice() {
     assert_eq!(world.repository(repository.id).await.total_commits, 0, "after an hour it is believed");
     assert_eq!(world.kept_on_disk(&repository).await, [line[1]], "and still nothing is lost");
     world.check_books(repository.id).await;
+}
+
+/// Whether somebody wants it cloned anew or its files are gone; only who names another source wants what that has.
+#[tokio::test]
+async fn an_upstream_that_collapses_is_not_cloned_in_place_of_what_it_was() {
+    for files_are_lost in [false, true] {
+        let world = World::new();
+        let line = world.upstream(2);
+        let repository = world.mirror().await;
+        let before = world.refs_on_disk(&repository).await;
+        let again = async || {
+            let task = match files_are_lost {
+                false => world.gitsync.migrate(repository.id, None, true).await.unwrap(),
+                true => world.gitsync.sync(repository.id).await.unwrap(),
+            };
+            world.work().await;
+            world.gitsync.task(task.id).await.unwrap()
+        };
+        if files_are_lost {
+            fs::remove_dir_all(world.published(&repository)).unwrap();
+        }
+        world.set("refs/heads/main", None);
+        assert_eq!(again().await.error.unwrap().kind, ErrorKind::UpstreamShrank);
+        let suspicious = world.repository(repository.id).await;
+        assert_eq!((suspicious.status, suspicious.total_commits), (RepositoryStatus::Active, 2));
+        assert_eq!((world.remains("tmp"), world.published(&repository).exists()), (0, !files_are_lost));
+        if !files_are_lost {
+            assert_eq!(world.refs_on_disk(&repository).await, before);
+        }
+
+        world.clock.set(suspicious.next_sync_at.unwrap());
+        assert!(is_done(&again().await), "after an hour it is believed");
+        assert_eq!(world.kept_on_disk(&repository).await.contains(&line[1]), !files_are_lost);
+        world.check_books(repository.id).await;
+    }
+
+    let world = World::new();
+    world.upstream(2);
+    let repository = world.mirror().await;
+    let other: SourceUrl = "https://example.com/other.git".parse().unwrap();
+    world.backend.set_ref(&other, "refs/heads/main", None).unwrap();
+    let task = world.gitsync.migrate(repository.id, Some(other), true).await.unwrap();
+    world.work().await;
+    assert!(is_done(&world.gitsync.task(task.id).await.unwrap()));
 }
 
 #[tokio::test]
