@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use gitsync_core::model::{Commit, ObjectId, Progress, TaskKind, TaskParameters};
+use gitsync_core::rules::PushOutcome;
 use gitsync_core::store::{Recording, RepositoryPatch};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -29,6 +30,9 @@ pub(crate) enum Call {
     Archive { repository: u8 },
     Unarchive { repository: u8 },
     CancelTask { repository: u8, which: Which },
+    AddPushTarget { repository: u8, target: u8 },
+    RemovePushTarget { repository: u8, target: u8 },
+    Push { right: Right, target: u8, outcome: PushOutcome },
     Prune { tasks: u64, log: u64, limit: usize },
     ReportStorage { storage: u8, disk: u8, machine: u8, is_shared: bool, free_bytes: u64 },
     Relay { limit: usize, is_enqueued: bool, is_marked: bool },
@@ -147,12 +151,16 @@ impl Machine {
         let request = (repository.clone(), values::kind(), values::parameters());
         let edit = (repository.clone(), 1..4_i64, values::patch());
         let cancel = (repository.clone(), which());
+        let add = (repository.clone(), values::push_target());
+        let remove = (repository.clone(), values::push_target());
         prop_oneof![
             4 => request.prop_map(|(repository, kind, parameters)| Call::Request { repository, kind, parameters }),
             1 => edit.prop_map(|(repository, version, patch)| Call::Edit { repository, version, patch }),
             1 => repository.clone().prop_map(|repository| Call::Archive { repository }),
             1 => repository.prop_map(|repository| Call::Unarchive { repository }),
             1 => cancel.prop_map(|(repository, which)| Call::CancelTask { repository, which }),
+            2 => add.prop_map(|(repository, target)| Call::AddPushTarget { repository, target }),
+            1 => remove.prop_map(|(repository, target)| Call::RemovePushTarget { repository, target }),
         ]
         .boxed()
     }
@@ -170,11 +178,13 @@ impl Machine {
         let record = (right.clone(), lists, prop::bool::weighted(0.25));
         let finish = (right.clone(), values::end_of_task(), prop::option::of(0..300_u64));
         let progress = (right.clone(), values::progress());
+        let push = (right.clone(), values::push_target(), values::push_outcome());
         prop_oneof![
             2 => record.prop_map(|(right, (commits, orphans), is_whole)| {
                 Call::Record { right, commits, orphans, is_whole }
             }),
             1 => progress.prop_map(|(right, progress)| Call::Progress { right, progress }),
+            2 => push.prop_map(|(right, target, outcome)| Call::Push { right, target, outcome }),
             3 => finish.prop_map(|(right, (end, recording), next)| Call::Finish { right, end, recording, next }),
             1 => (right, 0..20_usize).prop_map(|(right, limit)| Call::Purge { right, limit }),
         ]

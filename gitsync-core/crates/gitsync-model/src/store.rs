@@ -8,7 +8,7 @@ use gitsync_core::store::{MAX_STORE_BATCH, NewRepository, Recording, Retention, 
 use crate::call::{Call, Right};
 use crate::pair::{Both, Pair, ask};
 use crate::queue::STORAGES;
-use crate::values::Wish;
+use crate::values::{Wish, push_url, source_url};
 
 /// Asks each side about what is its own of two things, and compares the answers.
 macro_rules! ask_both {
@@ -73,6 +73,18 @@ impl Pair {
             Call::CancelTask { repository, which } => {
                 let _ = ask_both!(pair, pair.task(repository, which).await, |store, id| store.cancel_task(id));
             }
+            Call::AddPushTarget { repository, target } => {
+                let (id, url) = (pair.repository(repository), push_url(target));
+                let _ = ask_both!(pair, id, |store, id| store.add_push_target(id, &url));
+            }
+            Call::RemovePushTarget { repository, target } => {
+                let (id, url) = (pair.repository(repository), push_url(target));
+                let _ = ask_both!(pair, id, |store, id| store.remove_push_target(id, &url));
+            }
+            Call::Push { right, target, outcome } => {
+                let (right, url) = (pair.right(right), push_url(target));
+                let _ = ask_both!(pair, right, |store, work| store.record_push(work, &url, &outcome));
+            }
             call => pair.keep_house(call).await,
         }
     }
@@ -102,7 +114,7 @@ impl Pair {
     async fn create(&mut self, number: u8, wish: Wish) {
         let pair = self;
         let name = format!("{}{number}", if wish.is_upper { "R" } else { "r" });
-        let source = wish.source.map(|host| format!("https://h{host}.example/r").parse().expect("a source"));
+        let source = wish.source.map(|host| source_url(host).parse().expect("a source"));
         let new = NewRepository {
             organisation: pair.organisation,
             name: name.parse().expect("a name"),

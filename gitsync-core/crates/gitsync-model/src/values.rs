@@ -3,17 +3,27 @@
 use std::time::Duration;
 
 use gitsync_core::model::{
-    Commit, Depth, ObjectId, Progress, RecordedRef, RefName, Signature, StoredError, TaskKind, TaskParameters,
+    Commit, Depth, ObjectId, Progress, PushCounts, RecordedRef, RefName, Signature, StoredError, TaskKind,
+    TaskParameters,
 };
 use gitsync_core::plan::{Movement, MovementKind, RefPattern};
 use gitsync_core::queue::JobOutcome;
-use gitsync_core::rules::{Completion, Outcome};
+use gitsync_core::rules::{Completion, Outcome, PushOutcome};
+use gitsync_core::source::SourceUrl;
 use gitsync_core::store::{Recording, RepositoryPatch};
 use gitsync_core::{ErrorKind, Timestamp};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
+
+/// What is migrated from.
+const OTHER_SOURCE: &str = "https://other.example/r";
+
+/// Returns what a repository is created from, by the number of the host.
+pub(crate) fn source_url(host: u8) -> String {
+    format!("https://h{host}.example/r")
+}
 
 /// A repository to create.
 #[derive(Clone, Copy, Debug)]
@@ -88,7 +98,7 @@ pub(crate) fn kind() -> impl Strategy<Value = TaskKind> {
 pub(crate) fn parameters() -> impl Strategy<Value = TaskParameters> {
     let flags = (any::<bool>(), any::<bool>(), any::<bool>());
     (prop::bool::weighted(0.25), flags).prop_map(|(has_source, (force, accept_shrink, verify))| {
-        let source = has_source.then(|| "https://other.example/r".parse().expect("a source"));
+        let source = has_source.then(|| OTHER_SOURCE.parse().expect("a source"));
         TaskParameters { source, force, accept_shrink, verify }
     })
 }
@@ -113,6 +123,32 @@ pub(crate) fn patch() -> impl Strategy<Value = RepositoryPatch> {
 
 pub(crate) fn progress() -> impl Strategy<Value = Progress> {
     (0..9_u64).prop_map(|objects| Progress { phase: "fetching".into(), objects, bytes: 1, commits: 2 })
+}
+
+/// Targets are few, so that one that is pushed to was often added.
+pub(crate) fn push_target() -> impl Strategy<Value = u8> {
+    prop_oneof![4 => 0..4_u8, 1 => 4..10_u8]
+}
+
+/// Returns where a target is. The first two are also sources: of a migrate, and of repositories.
+pub(crate) fn push_url(number: u8) -> SourceUrl {
+    let url = match number {
+        0 => OTHER_SOURCE.to_owned(),
+        1 => source_url(0),
+        number => format!("https://t{number}.example/r"),
+    };
+    url.parse().expect("a target")
+}
+
+pub(crate) fn push_outcome() -> impl Strategy<Value = PushOutcome> {
+    let counts = (0..3_u64).prop_map(|updated| PushCounts { updated, ..PushCounts::default() });
+    let pushed =
+        (0..3_u8, counts.clone()).prop_map(|(digest, counts)| PushOutcome::Pushed { digest: [digest; 32], counts });
+    let failed = (option::of((0..90_u64).prop_map(Duration::from_secs)), option::of(counts));
+    let error = StoredError { kind: ErrorKind::Unauthenticated, message: "no entry".into() };
+    let failed =
+        failed.prop_map(move |(retry_after, counts)| PushOutcome::Failed { error: error.clone(), retry_after, counts });
+    prop_oneof![pushed, failed]
 }
 
 pub(crate) fn object_id() -> impl Strategy<Value = ObjectId> {

@@ -52,6 +52,7 @@ impl Pair {
         let (pair, page) = (self, &everything());
         let _ = ask_both!(pair, id, |store, id| store.repository(id));
         let _ = ask_both!(pair, id, |store, id| store.baseline(id));
+        let _ = ask_both!(pair, id, |store, id| store.push_targets(id));
         let _ = ask_both!(pair, id, |store, id| async { items(store.list_branches(id, page).await) });
         let _ = ask_both!(pair, id, |store, id| async { items(store.list_ref_updates(id, page).await) });
         let filter = |branch, include_orphaned| CommitFilter { branch, include_orphaned, ..CommitFilter::default() };

@@ -37,6 +37,19 @@ impl Database for Liar {
     }
 }
 
+/// Takes the end of no push.
+struct Deaf;
+
+impl Database for Deaf {
+    async fn open(clock: ManualClock, limits: QueueLimits) -> Opened {
+        let (store, queue) = open(&clock, limits);
+        for call in 1..1000 {
+            store.fail(StoreCall::RecordPush, call, Error::new(ErrorKind::Timeout, "no"));
+        }
+        Opened { store, queue, kept: Box::new(()) }
+    }
+}
+
 /// Goes by limits of its own: it hands out no job that needs an upstream.
 struct Idle;
 
@@ -62,6 +75,12 @@ fn a_wrong_answer_is_told_with_few_calls_and_the_seed() {
     let text = difference::<Liar>();
     assert!(text.contains("create_repository differs") && text.contains("PROPTEST_RNG_SEED="), "{text}");
     assert_eq!(text.matches("Create {").count(), 1, "{text}");
+}
+
+#[test]
+fn a_store_that_takes_no_pushes_is_found_out() {
+    let text = difference::<Deaf>();
+    assert!(text.contains("record_push"), "{text}");
 }
 
 #[test]
