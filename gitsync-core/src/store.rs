@@ -214,9 +214,9 @@ pub struct Retention {
 /// way ([`mark_enqueued`](Store::mark_enqueued), [`report_progress`](Store::report_progress),
 /// [`begin_recording`](Store::begin_recording), [`record_commits`](Store::record_commits),
 /// [`orphan_commits`](Store::orphan_commits), [`orphan_unrecorded`](Store::orphan_unrecorded),
-/// [`record_push`](Store::record_push)), and the
-/// [report](Store::report_storage) of a storage, need only survive the process; a loss of power may take it where it takes
-/// all workers too, but never without all that was written later. Decisions are those of [`rules`](crate::rules); a store loads rows, asks, and writes. Time is the store's own clock,
+/// [`record_push`](Store::record_push)), and the [report](Store::report_storage) of a storage, need only survive the
+/// process; a loss of power may take it where it takes all workers too, but never without all that was written later.
+/// Decisions are those of [`rules`](crate::rules); a store loads rows, asks, and writes. Time is the store's own clock,
 /// which tests inject.
 ///
 /// No transaction grows with the number of commits: what concerns all of a repository's is done in [`Chunk`]s, each a call
@@ -399,7 +399,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// [`rules::report_storage`](crate::rules::report_storage). Of machines that report one at once, one is accepted.
     ///
     /// # Errors
-    /// `Conflict` if another machine serves it, or if the disk is not the one that is known by this name; `InvalidInput` for a machine's name that the rule refuses.
+    /// `Conflict` if another machine serves it, or if the disk is not the one that is known by this name; `InvalidInput` for a
+    /// machine's name that the rule refuses.
     async fn report_storage(&self, report: &StorageReport) -> Result<()>;
 
     /// Returns the storages that were ever reported, the ones seen last first, at most [`MAX_STORAGES`], and the time.
