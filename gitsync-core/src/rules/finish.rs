@@ -161,7 +161,7 @@ impl Finished {
             repository.status.check_move(RepositoryStatus::Failed)?;
             repository.status = RepositoryStatus::Failed;
         }
-        repository.error = Some(error.clone());
+        repository.error = Some(shown(&self.task, error).clone());
         repository.failures = repository.failures.saturating_add(1);
         repository.next_sync_at = next_sync_at;
         Ok(())
@@ -178,10 +178,7 @@ impl Finished {
             repository.status = before.status;
         }
         let since = *repository.shrank_at.get_or_insert(now);
-        // What was found corrupt is so still: the clone that was to replace it was not made.
-        let before = self.task.status_before.as_ref().and_then(|before| before.error.as_ref());
-        let corrupt = before.filter(|before| before.kind == ErrorKind::Corrupt);
-        repository.error = Some(corrupt.unwrap_or(error).clone());
+        repository.error = Some(shown(&self.task, error).clone());
         repository.next_sync_at = Some(since.after(SHRINK_PATIENCE).max(now.after(Duration::from_secs(1))));
         Ok(())
     }
@@ -214,6 +211,16 @@ impl Finished {
         follow_up.superseded_by = Some(self.task.id);
         follow_up.completed_at = Some(now);
         follow_up.held = false;
+    }
+}
+
+/// Returns the error that a repository shows after its task failed. What was found broken before is so still, and has to be
+/// verified before anybody calls it good.
+fn shown<'e>(task: &'e SyncTask, error: &'e StoredError) -> &'e StoredError {
+    let before = task.status_before.as_ref().and_then(|before| before.error.as_ref());
+    match before {
+        Some(before) if before.kind == ErrorKind::Corrupt && error.kind != ErrorKind::Corrupt => before,
+        _ => error,
     }
 }
 
@@ -272,10 +279,12 @@ mod tests {
     }
 
     #[test]
-    fn a_collapse_that_keeps_a_repair_from_being_made_leaves_what_was_found_corrupt() {
+    fn a_repair_that_was_not_made_leaves_what_was_found_corrupt() {
         let (repository, mut task) = at_work(TaskKind::Migrate);
         let corrupt = error(ErrorKind::Corrupt);
         task.status_before = Some(StatusBefore { status: RepositoryStatus::Failed, error: Some(corrupt.clone()) });
+        let away = finish(&repository, &task, None, &Outcome::Failed(error(ErrorKind::SourceUnreachable)), None, NOW);
+        assert_eq!(away.unwrap().repository.error, Some(corrupt.clone()));
         let shrank = Outcome::Failed(error(ErrorKind::UpstreamShrank));
         let ended = finish(&repository, &task, None, &shrank, None, NOW).unwrap();
         assert_eq!((ended.repository.status, ended.repository.error), (RepositoryStatus::Failed, Some(corrupt)));
