@@ -1,4 +1,4 @@
-//! Reads that are one statement. A transaction around it would say nothing more, and take two ways more to the database.
+//! Statements alone: reads, and claims. A transaction around one would say nothing more, and take two ways more to the database.
 
 use gitsync_core::{Error, Result};
 use sqlx::Postgres;

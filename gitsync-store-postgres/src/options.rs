@@ -71,6 +71,10 @@ impl PostgresOptions {
             ("lock_timeout", milliseconds(self.patience)),
             // A process that stopped within a transaction must not keep its locks.
             ("idle_in_transaction_session_timeout", milliseconds(self.statement_timeout)),
+            // To compile a statement takes longer than any of ours runs.
+            ("jit", "off".to_owned()),
+            // Of statements outside a transaction, whatever is usual in the database: claims lock what they decide by.
+            ("default_transaction_isolation", "read committed".to_owned()),
         ]);
         let address = match address.get_application_name() {
             Some(_) => address,

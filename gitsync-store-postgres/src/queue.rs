@@ -1,5 +1,5 @@
-//! The queue's side: each call is one of [`gitsync_sql::queue`] in a transaction; claims and ends that come at the same time
-//! share one.
+//! The queue's side: each call is one of [`gitsync_sql::queue`] in a transaction, but for claims, which take what they find in
+//! single statements; claims and ends that come at the same time are one.
 
 use std::time::Duration;
 

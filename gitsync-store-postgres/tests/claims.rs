@@ -78,6 +78,28 @@ async fn the_only_host_is_waited_for() {
 }
 
 #[tokio::test]
+async fn a_job_that_somebody_is_at_is_passed_over_for_the_next() {
+    let database = Database::create().await;
+    let limits = QueueLimits { host_concurrency: 1, ..QueueLimits::default() };
+    let store = open(&database, &ManualClock::default(), limits).await;
+    let mut other = database.connect().await;
+    for host in ["a.example", "local"] {
+        let jobs = [0, 1, 2].map(|micros| NewJob { run_at: Timestamp::from_micros(micros), ..job(host) });
+        enqueue(&store, &jobs).await;
+        let mut held = other.begin().await.unwrap();
+        execute(&mut held, "SELECT FROM job WHERE run_at = 0 FOR UPDATE").await;
+        assert_eq!(claim(&store, 1).await, ids(&jobs[1..2]), "{host}");
+        held.rollback().await.unwrap();
+        store.cancel(&ids(&jobs)).await.unwrap();
+    }
+    let running: i64 = sqlx::query_scalar("SELECT running FROM source_host WHERE name = 'a.example'")
+        .fetch_one(&mut other)
+        .await
+        .unwrap();
+    assert_eq!(running, 1, "no more than there is room for");
+}
+
+#[tokio::test]
 async fn more_hosts_than_a_step_looks_at_are_all_served() {
     let database = Database::create().await;
     let limits = QueueLimits { host_concurrency: 1, ..QueueLimits::default() };

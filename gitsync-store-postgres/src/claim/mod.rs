@@ -82,7 +82,8 @@ enum Outcome {
 
 /// Claims jobs, and tells where the next claim goes on.
 ///
-/// What a step took is taken for good. So a later one that fails ends the claim, and it answers with what it has.
+/// What a step took is taken for good. So a later one that fails ends the claim, and it answers with what it has. What a claim
+/// that is dropped took waits for the end of its lease.
 pub(crate) async fn claim(
     store: &PostgresStore,
     request: &ClaimRequest,
@@ -137,7 +138,7 @@ impl Claim<'_> {
     }
 
     /// Takes a connection and on it the most urgent jobs. Another one is taken if it is dead, as those that were idle may all be
-    /// since the server was started again.
+    /// since the server was started again. What was taken with an answer that was lost waits for the end of its lease.
     async fn begin(&self) -> Result<(Glance, Urgent)> {
         let mut idle = self.store.pool.num_idle();
         loop {

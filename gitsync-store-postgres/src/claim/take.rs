@@ -15,6 +15,11 @@ use crate::error::classify;
 /// The most hosts that are locked, or tried to be: others find none of theirs free meanwhile.
 pub(super) const LOCKED: usize = 64;
 
+/// How many jobs are looked at besides those that a host has room for: somebody may be at some of them.
+const SPARE: usize = 2;
+/// How many jobs without a host are looked at for each that is wanted: other claims may be at all of the first ones.
+const SPARE_LOCAL: usize = 8;
+
 /// Hosts are forgotten while nothing of them runs.
 const ADD_HOSTS: &str = "
     INSERT INTO source_host (name, running)
@@ -67,12 +72,15 @@ impl Taking {
         self.value(Value::Array(Array::Int(numbers.into_iter().map(Some).collect())))
     }
 
-    /// Returns the statement that leases the best `limit` jobs and counts them at their hosts. `waiting` are the parts of it before that:
-    /// `moment` with the time, and `waiting` with jobs of hosts it has locked, each with the room of its host. `told` is what it
-    /// answers with besides: queries of a word and the name of a host.
+    /// Returns the statement that leases the best `limit` jobs and counts them at their hosts. `waiting` are the parts of it before
+    /// that: `moment` with the time, and `waiting` with jobs of hosts it has locked, each with the room of its host, and some
+    /// more than that. `told` is what it answers with besides: queries of a word and the name of a host.
     ///
-    /// A host's row is read anew once it is locked. So is a job's: one that was taken meanwhile, or moved to another lane, is
-    /// passed over.
+    /// A host's row is read anew once it is locked. So is a job's: one that somebody is at, was taken meanwhile, or moved to
+    /// another lane is passed over, for the next one.
+    ///
+    /// Whether a job waits is asked in other words than a partial index is made of, and the ids are given as one array: the
+    /// database would rather read all that waits than look a few up.
     pub(super) fn statement(self, waiting: &str, limit: &str, told: &[&str]) -> Statement {
         let Taking { lease, values } = self;
         let told: String = told
@@ -86,15 +94,17 @@ impl Taking {
         let local = HostKey::local();
         let sql = format!(
             "WITH RECURSIVE {waiting}, best AS MATERIALIZED (
-                SELECT * FROM (
-                    SELECT *, row_number() OVER (PARTITION BY host ORDER BY priority, run_at, id) AS place FROM waiting
-                ) AS placed
-                WHERE place <= room ORDER BY priority, run_at, id LIMIT {limit}
-            ), locked AS MATERIALIZED (
-                SELECT job.id FROM best JOIN job ON job.id = best.id
-                WHERE job.leased_until IS NULL AND job.storage = best.storage AND job.host = best.host
-                    AND job.run_at <= (SELECT now FROM moment)
+                SELECT *, row_number() OVER (PARTITION BY host ORDER BY priority, run_at, id) AS place FROM waiting
+            ), free AS MATERIALIZED (
+                SELECT best.* FROM best JOIN job ON job.id = best.id
+                WHERE job.id = ANY (ARRAY(SELECT id FROM best)) AND CASE WHEN job.leased_until IS NULL THEN TRUE ELSE FALSE END AND job.storage = best.storage
+                    AND job.host = best.host AND job.priority = best.priority AND job.run_at <= (SELECT now FROM moment)
+                ORDER BY best.place > best.room, best.priority, best.run_at, best.id LIMIT {limit}
                 FOR UPDATE OF job SKIP LOCKED
+            ), locked AS MATERIALIZED (
+                SELECT id FROM (
+                    SELECT id, room, row_number() OVER (PARTITION BY host ORDER BY place) AS place FROM free
+                ) AS placed WHERE place <= room
             ), leased AS (
                 {lease}
             ), counted AS (
@@ -193,7 +203,8 @@ fn of_lanes(lanes: &[Lane], hosts: &[&Lane], now: i64, asked: &Asked<'_>) -> Res
                 WHERE job.leased_until IS NULL AND job.storage = lane.storage
                     AND (job.host, job.priority) >= (lane.host, lane.priority)
                     AND (job.host, job.priority, job.run_at) <= (lane.host, lane.priority, {now})
-                ORDER BY job.host, job.priority, job.run_at, job.id LIMIT least(host.room, {limit})
+                ORDER BY job.host, job.priority, job.run_at, job.id
+                LIMIT CASE WHEN host.room IS NULL THEN {SPARE_LOCAL} * {limit} ELSE least(host.room, {limit}) + {SPARE} END
             ) AS first
             WHERE host.name IS NOT NULL OR lane.host = '{local}'
         )"

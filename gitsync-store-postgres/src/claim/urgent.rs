@@ -75,7 +75,10 @@ fn statement(asked: &Asked<'_>) -> Result<Statement> {
         "moment (now) AS MATERIALIZED (
             SELECT coalesce({given}, ({read_time}))
         ), walk (priority) AS (
-            (SELECT priority FROM job WHERE leased_until IS NULL ORDER BY priority, run_at, id LIMIT 1)
+            (
+                SELECT priority FROM job WHERE leased_until IS NULL AND priority IS NOT NULL
+                ORDER BY priority, run_at, id LIMIT 1
+            )
             UNION ALL
             SELECT next.priority FROM walk, LATERAL (
                 SELECT job.priority FROM job WHERE job.leased_until IS NULL AND job.priority > walk.priority
@@ -101,7 +104,7 @@ fn statement(asked: &Asked<'_>) -> Result<Statement> {
         ), unknown AS MATERIALIZED (
             SELECT DISTINCT host FROM served WHERE name IS NULL AND host <> '{local}'
         ), open AS MATERIALIZED (
-            SELECT * FROM served WHERE is_free AND (place <= room OR host = '{local}')
+            SELECT * FROM served WHERE is_free
         ), expired AS MATERIALIZED (
             SELECT FROM (SELECT leased_until FROM job WHERE leased_until IS NOT NULL ORDER BY leased_until LIMIT 1) AS first
             WHERE leased_until <= (SELECT now FROM moment)
@@ -124,8 +127,13 @@ fn statement(asked: &Asked<'_>) -> Result<Statement> {
     let told = [
         "SELECT 'unknown', host FROM unknown".to_owned(),
         "SELECT 'expired', NULL FROM expired".to_owned(),
-        format!("SELECT 'enough', NULL WHERE (SELECT count(*) FROM open) >= {limit} OR ({is_all})"),
-        format!("SELECT 'none', NULL WHERE NOT EXISTS (SELECT FROM open) AND {is_all}"),
+        format!(
+            "SELECT 'enough', NULL WHERE (SELECT count(*) FROM open WHERE place <= room OR host = '{local}') >= {limit} OR ({is_all})"
+        ),
+        format!(
+            "SELECT 'none', NULL WHERE {is_all} AND NOT EXISTS (SELECT FROM open)
+                AND NOT EXISTS (SELECT FROM unknown) AND NOT EXISTS (SELECT FROM expired)"
+        ),
     ];
     Ok(taking.statement(&waiting, &limit, &told.each_ref().map(String::as_str)))
 }

@@ -75,7 +75,7 @@ fn of_the_queue(size: Size) -> Vec<Query> {
         query("end ten", jobs::delete_held(Postgres, leased, 1, NOW), &["job_pkey"], 100),
         query("delete ten that wait", jobs::delete_untouched(Postgres, waiting), &["job_pkey"], 100),
         query("ask ten to end", jobs::request_cancel(Postgres, waiting), &["job_pkey"], 400),
-        query("count a host", hosts::change(Postgres, &[host]).map(|mut all| all.remove(0)), &["source_host_pkey"], 10),
+        query("count a host", hosts::change(Postgres, &[host]).map(|mut all| all.remove(0)), &["source_host_pkey"], 20),
         query("idle hosts", hosts::delete_idle(Postgres, NOW, ROWS), &["source_host_pkey"], 800),
         query("look at the outbox", tasks::outbox(Postgres, ROWS), &["sync_task_outbox"], 2 * ROWS as i64),
         query(
@@ -201,7 +201,9 @@ const CLAIMS: i64 = 10;
 
 /// Claims ten jobs and ends them, several times, and says what is wrong. Half of those that wait do so for a host that is full,
 /// and a quarter, more urgent, are not due.
-async fn check_claims(database: &Database, connection: &mut PgConnection, knows: &str) -> Option<String> {
+async fn check_claims(database: &Database, connection: &mut PgConnection, knows: &str, size: Size) -> Option<String> {
+    // Two hundred lanes are looked at, and each index is higher by a page or two.
+    let most = if size.jobs > 100_000 { 8_000 } else { 3_000 };
     execute(connection, "SELECT pg_stat_reset()").await;
     let options = database.options().clock(Arc::new(ManualClock::new(NOW)));
     let store = PostgresStore::open(options, QueueLimits::default()).await.unwrap();
@@ -218,7 +220,7 @@ async fn check_claims(database: &Database, connection: &mut PgConnection, knows:
     until_counted(connection).await;
     let pages = pages_of_the_queue(connection).await / CLAIMS;
     println!("{:45} {knows:8} {:18} {pages:7} pages {milliseconds:9.3} ms", "claim ten and end them", "");
-    (pages > 6_000).then(|| format!("claim, {knows}: {pages} pages"))
+    (pages > most).then(|| format!("claim, {knows}: {pages} pages"))
 }
 
 #[tokio::test]
@@ -230,9 +232,11 @@ async fn hot_queries_use_their_indexes() {
     queries.extend(of_the_books(size));
     queries.extend(of_commits(&mut connection, size).await);
     let mut wrong = check(&mut connection, &queries, "unknown").await;
-    wrong.extend(check_claims(&database, &mut connection, "unknown").await);
+    wrong.extend(check_claims(&database, &mut connection, "unknown", size).await);
     execute(&mut connection, "ANALYZE").await;
     wrong.extend(check(&mut connection, &queries, "analyzed").await);
-    wrong.extend(check_claims(&database, &mut connection, "analyzed").await);
+    wrong.extend(check_claims(&database, &mut connection, "analyzed", size).await);
+    tables::know_of_nothing_that_waits(&mut connection).await;
+    wrong.extend(check_claims(&database, &mut connection, "wrong", size).await);
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }

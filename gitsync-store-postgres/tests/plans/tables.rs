@@ -128,3 +128,15 @@ pub(crate) async fn fill(connection: &mut PgConnection, size: Size) {
         FROM generate_series(1, 20000) n"
     )).await;
 }
+
+/// Has the database believe that no job waits, as when the workers kept up until it last looked.
+pub(crate) async fn know_of_nothing_that_waits(connection: &mut PgConnection) {
+    execute(
+        connection,
+        "CREATE TEMPORARY TABLE aside AS SELECT * FROM job WHERE leased_until IS NULL;
+        DELETE FROM job WHERE leased_until IS NULL",
+    )
+    .await;
+    execute(connection, "VACUUM ANALYZE job").await;
+    execute(connection, "INSERT INTO job SELECT * FROM aside; DROP TABLE aside").await;
+}

@@ -51,11 +51,31 @@ pub(crate) fn indexes() -> Vec<IndexCreateStatement> {
     ]
 }
 
-/// Adds the order of urgency over all lanes. It begins with no column that the index of lanes begins with: a database that knows
-/// little of the table would take the one for the other.
+/// Adds the order of urgency over all lanes.
+///
+/// If nothing waited when Postgres last looked at the table, it believes that all indexes of what waits are empty, and takes any
+/// for the other. So each of them there says one thing more, which holds for all jobs: by that a query says which it means. A
+/// comparison of several columns at once says nothing of the kind.
 pub(crate) fn order_by_urgency(dialect: Dialect) -> Vec<String> {
-    // For the last column see the index of lanes.
-    vec![dialect.index(&super::partial(TABLE, "job_urgent", &[PRIORITY, RUN_AT, ID, LEASED_UNTIL], waiting()))]
+    // For the last column of each see above.
+    let urgent = [PRIORITY, RUN_AT, ID, LEASED_UNTIL];
+    match dialect {
+        Dialect::Sqlite => vec![dialect.index(&super::partial(TABLE, "job_urgent", &urgent, waiting()))],
+        Dialect::Postgres => {
+            let index = |name, columns: &[&'static str], meant: &str| {
+                let condition = super::literal(format!("{LEASED_UNTIL} IS NULL AND {meant} IS NOT NULL"));
+                dialect.index(&super::partial(TABLE, name, columns, condition))
+            };
+            let drop = |name| format!(r#"DROP INDEX "{name}""#);
+            vec![
+                drop("job_waiting"),
+                drop("job_scheduled"),
+                index("job_waiting", &[STORAGE, HOST, PRIORITY, RUN_AT, ID, LEASED_UNTIL], STORAGE),
+                index("job_scheduled", &[RUN_AT], RUN_AT),
+                index("job_urgent", &urgent, PRIORITY),
+            ]
+        }
+    }
 }
 
 /// Holds for a job that nobody has.

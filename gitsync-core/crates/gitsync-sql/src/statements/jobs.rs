@@ -55,7 +55,8 @@ pub fn lease_found(ids: &str, now: &str, limits: &QueueLimits) -> Result<Stateme
     // As one array they are looked up, however many the database believes them to be.
     let found = literal(format!("{ID} = ANY (ARRAY({ids}))"));
     let until = |duration: Duration| {
-        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 2);
+        // Behind the present moment there has to be room for it.
+        let micros = i64::try_from(duration.as_micros().min(u128::from(u64::MAX / 4))).unwrap_or(i64::MAX / 2);
         literal(format!("({now})")).add(Value::from(micros))
     };
     Dialect::Postgres.render(&lease_those(found, limits, until))

@@ -200,7 +200,16 @@ CREATE TABLE "push_target" ( "repository_id" bigint NOT NULL,
     "url"), CONSTRAINT "push_target_of_repository" FOREIGN KEY ("repository_id") REFERENCES "repository" ("id") );
 ALTER TABLE "repository" ADD COLUMN "push_targets" bigint NOT NULL DEFAULT 0;
 -- 7: order jobs by urgency
+DROP INDEX "job_waiting";
+DROP INDEX "job_scheduled";
+CREATE INDEX "job_waiting" ON "job" ("storage",
+    "host",
+    "priority",
+    "run_at",
+    "id",
+    "leased_until") WHERE leased_until IS NULL AND storage IS NOT NULL;
+CREATE INDEX "job_scheduled" ON "job" ("run_at") WHERE leased_until IS NULL AND run_at IS NOT NULL;
 CREATE INDEX "job_urgent" ON "job" ("priority",
     "run_at",
     "id",
-    "leased_until") WHERE leased_until IS NULL;
+    "leased_until") WHERE leased_until IS NULL AND priority IS NOT NULL;
