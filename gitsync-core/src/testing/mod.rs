@@ -6,8 +6,8 @@
 //!   implementation of [`Store`](crate::Store), [`JobQueue`](crate::JobQueue) or [`GitBackend`](crate::GitBackend) keeps its contract.
 //! - [`engine_suite!`](crate::engine_suite): whether two processes can use one database at once.
 //! - [`agreement`]: whether an engine agrees with git, whatever an upstream gets into.
-//! - [`Upstream`], [`RandomUpstream`], [`SmartHttpServer`], [`Git`], [`check_mirror`], [`check_depth`]: repositories made and judged by the
-//!   git program, which must be installed.
+//! - [`Upstream`], [`RandomUpstream`], [`SmartHttpServer`], [`GitDaemon`], [`Git`], [`check_mirror`], [`check_depth`]: repositories made,
+//!   served and judged by the git program, which must be installed.
 //! - `MockStore`, `MockJobQueue`, `MockGitBackend`: mocks made by mockall, for tests that care for a single call; how
 //!   they are used is told in `mocks`.
 //! - [`FaultyStore`], [`FaultyQueue`]: a database that fails, loses an answer or keeps a call waiting.
@@ -22,6 +22,7 @@ mod clock;
 pub mod engine_suite;
 mod faulty;
 pub mod git;
+mod git_daemon;
 pub mod http_server;
 mod judge;
 #[cfg(test)]
@@ -29,6 +30,7 @@ mod listed;
 #[cfg(feature = "testing")]
 pub mod mocks;
 mod offline;
+mod per_connection;
 pub mod queue_suite;
 mod random_upstream;
 mod run;
@@ -40,6 +42,7 @@ pub mod upstream;
 pub use clock::ManualClock;
 pub use faulty::{FaultyQueue, FaultyStore, HeldCall, QueueCall, StoreCall};
 pub use git::Git;
+pub use git_daemon::GitDaemon;
 pub use http_server::SmartHttpServer;
 pub use judge::{check_depth, check_mirror};
 #[cfg(feature = "testing")]

@@ -1,12 +1,11 @@
 //! HTTP exchanges over pooled connections.
 
 use std::io::{self, Read};
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use gitsync_core::source::{Credentials, Scheme, SourcePolicy, SourceUrl, redact};
+use gitsync_core::source::{Credentials, Scheme, SourceUrl, redact};
 use gitsync_core::transport::{CallLimits, HttpRequest, HttpResponse};
 use gitsync_core::{Error, ErrorKind, Result};
 use secrecy::ExposeSecret;
@@ -15,8 +14,9 @@ use ureq::unversioned::transport::{Connector, RustlsConnector};
 use ureq::{Agent, AsSendBody, BodyReader, SendBody};
 
 use crate::answer;
-use crate::limits::{Guard, Meter, from_io, into_io};
-use crate::resolver::{GuardedResolver, Lookup};
+use crate::failure::{io_error, unusable};
+use crate::limits::{Guard, Meter, into_io};
+use crate::resolver::GuardedResolver;
 use crate::socket::SocketConnector;
 use crate::{NetOptions, NetTransport};
 
@@ -24,7 +24,7 @@ use crate::{NetOptions, NetTransport};
 const MAX_BUFFERED_BODY: u64 = 1024 * 1024;
 
 /// Creates the client all calls share, and with it the pool of connections.
-pub(crate) fn agent(policy: &Arc<SourcePolicy>, options: &NetOptions, lookup: Arc<Lookup>) -> Agent {
+pub(crate) fn agent(options: &NetOptions, resolver: GuardedResolver) -> Agent {
     let config = Agent::config_builder()
         .proxy(None)
         .max_redirects(0)
@@ -38,7 +38,6 @@ pub(crate) fn agent(policy: &Arc<SourcePolicy>, options: &NetOptions, lookup: Ar
         .max_response_header_size(32 * 1024)
         .build();
     let connector = SocketConnector { timeout: options.connect_timeout }.chain(RustlsConnector::default());
-    let resolver = GuardedResolver::new(Arc::clone(policy), lookup, options.connect_timeout);
     Agent::with_parts(config, connector, resolver)
 }
 
@@ -110,21 +109,18 @@ fn authorization(transport: &NetTransport, source: &SourceUrl) -> Result<Option<
     if source.scheme() == Scheme::Http && !transport.options.credentials_in_clear {
         return Ok(None);
     }
-    let unusable = |hint: &str| {
-        Error::new(ErrorKind::Unauthenticated, "the configured credentials cannot be used for this source")
-            .with("url", source)
-            .hint(hint)
-    };
     let text = match transport.credentials.credentials(source)? {
         None => return Ok(None),
         Some(Credentials::UserPassword { user, password }) => {
             format!("Basic {}", BASE64.encode(format!("{user}:{}", password.expose_secret())))
         }
         Some(Credentials::Bearer(token)) => format!("Bearer {}", token.expose_secret()),
-        Some(_) => return Err(unusable("https sources take a user with a password or token, or a bearer token")),
+        Some(_) => {
+            return Err(unusable(source, "https sources take a user with a password or token, or a bearer token"));
+        }
     };
-    let mut value =
-        HeaderValue::try_from(text).map_err(|_| unusable("the token contains characters no header can have"))?;
+    let mut value = HeaderValue::try_from(text)
+        .map_err(|_| unusable(source, "the token contains characters no header can have"))?;
     // Keeps the value out of the client's debug output.
     value.set_sensitive(true);
     Ok(Some(value))
@@ -145,26 +141,6 @@ fn client_error(error: ureq::Error, source: &SourceUrl) -> Error {
         ureq::Error::Http(_) | ureq::Error::BadUri(_) => new(ErrorKind::Internal, "the request cannot be written"),
         _ => new(ErrorKind::SourceUnreachable, "the exchange with the server failed"),
     }
-}
-
-fn io_error(error: &io::Error, source: &SourceUrl) -> Error {
-    if let Some(error) = from_io(error) {
-        return if error.context().any(|(key, _)| key == "url") { error } else { error.with("url", source) };
-    }
-    let (message, hint) = match error.kind() {
-        io::ErrorKind::ConnectionRefused => ("the server refuses connections", "check host and port"),
-        io::ErrorKind::TimedOut => ("the server does not answer", "check host and port, and firewalls on the way"),
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
-            ("the server ended the connection early", "the server or the network is overloaded; it will be tried again")
-        }
-        // What rustls does not accept arrives so.
-        io::ErrorKind::InvalidData => ("no secure connection is possible", "check the certificate of the server"),
-        _ => ("the server cannot be reached", "check host and port, and the network of this machine"),
-    };
-    Error::new(ErrorKind::SourceUnreachable, message)
-        .with("url", source)
-        .with("reason", redact(&error.to_string()))
-        .hint(hint)
 }
 
 /// A response body under the limits of its call.

@@ -14,7 +14,7 @@
 //! - **Limits.** Cancellation, the deadline, and the idle limit end a call wherever it is, also while it resolves, connects or
 //!   waits for a byte. Responses are bounded.
 //!
-//! `http`, `https` and `file` sources work; files need the `git` program, which reads and writes them for us. `ssh` and `git`
+//! `http`, `https`, `git` and `file` sources work; files need the `git` program, which reads and writes them for us. `ssh`
 //! sources are answered with [`Unsupported`](gitsync_core::ErrorKind::Unsupported) for now.
 //!
 //! ```no_run
@@ -41,7 +41,9 @@
 //! ```
 
 mod answer;
+mod failure;
 mod file;
+mod git;
 mod http;
 mod limits;
 mod options;
@@ -59,6 +61,8 @@ use gitsync_core::source::{CredentialProvider, NoCredentials, Scheme, SourcePoli
 use gitsync_core::transport::{CallLimits, Connection, HttpRequest, HttpResponse, Service, Transport};
 use gitsync_core::{Error, ErrorKind, Result};
 
+use crate::resolver::GuardedResolver;
+
 pub use options::NetOptions;
 
 /// Opens guarded byte streams to real upstreams. Cheap to clone; clones share one pool of connections.
@@ -67,6 +71,7 @@ pub struct NetTransport {
     policy: Arc<SourcePolicy>,
     credentials: Arc<dyn CredentialProvider>,
     options: NetOptions,
+    resolver: GuardedResolver,
     agent: ureq::Agent,
 }
 
@@ -74,8 +79,10 @@ impl NetTransport {
     /// Creates a transport that asks every upstream anonymously.
     pub fn new(policy: SourcePolicy, options: NetOptions) -> Self {
         let policy = Arc::new(policy);
-        let agent = http::agent(&policy, &options, Arc::new(resolver::system_lookup));
-        NetTransport { policy, credentials: Arc::new(NoCredentials), options, agent }
+        let lookup = Arc::new(resolver::system_lookup);
+        let resolver = GuardedResolver::new(Arc::clone(&policy), lookup, options.connect_timeout);
+        let agent = http::agent(&options, resolver.clone());
+        NetTransport { policy, credentials: Arc::new(NoCredentials), options, resolver, agent }
     }
 
     /// Sets who knows the credentials of sources.
@@ -89,7 +96,9 @@ impl NetTransport {
     /// the same. The function may block; a call that ends meanwhile does not wait for it.
     #[must_use]
     pub fn with_lookup(mut self, lookup: impl Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync + 'static) -> Self {
-        self.agent = http::agent(&self.policy, &self.options, Arc::new(lookup));
+        let policy = Arc::clone(&self.policy);
+        self.resolver = GuardedResolver::new(policy, Arc::new(lookup), self.options.connect_timeout);
+        self.agent = http::agent(&self.options, self.resolver.clone());
         self
     }
 
@@ -128,7 +137,8 @@ impl Transport for NetTransport {
         self.check(url, service)?;
         match url.scheme() {
             Scheme::File => file::connect(self, url, service, version, limits),
-            Scheme::Ssh | Scheme::Git => {
+            Scheme::Git => git::connect(self, url, service, version, limits),
+            Scheme::Ssh => {
                 Err(Error::new(ErrorKind::Unsupported, format!("{} sources are not supported yet", url.scheme()))
                     .with("url", url)
                     .hint("use the https address of the repository"))

@@ -49,13 +49,17 @@ fn check(silent_since: Instant) -> io::Result<()> {
         return Ok(());
     };
     guard.limits.check().map_err(into_io)?;
-    if silent_since.elapsed() >= guard.idle {
-        let error = Error::new(ErrorKind::Timeout, "the upstream stopped answering")
-            .with("idle_seconds", guard.idle.as_secs())
-            .hint("the server or the network is overloaded; it will be tried again");
-        return Err(into_io(error));
+    check_idle(silent_since, guard.idle).map_err(into_io)
+}
+
+/// Returns an error once an upstream was silent for too long.
+pub(crate) fn check_idle(silent_since: Instant, idle: Duration) -> Result<()> {
+    if silent_since.elapsed() < idle {
+        return Ok(());
     }
-    Ok(())
+    Err(Error::new(ErrorKind::Timeout, "the upstream stopped answering")
+        .with("idle_seconds", idle.as_secs())
+        .hint("the server or the network is overloaded; it will be tried again"))
 }
 
 /// Repeats an attempt that blocks for at most a [`SLICE`] until it gets anywhere.

@@ -24,7 +24,7 @@ pub(crate) type Lookup = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
 const REUSE: Duration = Duration::from_secs(10);
 /// How many answers are kept.
 const MAX_ANSWERS: usize = 256;
-/// How many addresses the HTTP client tries.
+/// How many addresses of a host are tried.
 const MAX_ADDRESSES: usize = 16;
 
 /// Asks the operating system.
@@ -32,28 +32,33 @@ pub(crate) fn system_lookup(host: &str) -> io::Result<Vec<IpAddr>> {
     Ok((host, 0).to_socket_addrs()?.map(|address| address.ip()).collect())
 }
 
-/// The resolver of the HTTP client. The addresses it returns have passed the policy and are the only ones connected to.
+/// What was answered about a name, and when.
+type Answers = HashMap<String, (Instant, Vec<IpAddr>)>;
+
+/// The resolver of all connections. The addresses it returns have passed the policy and are the only ones connected to. Clones
+/// share the answers.
+#[derive(Clone)]
 pub(crate) struct GuardedResolver {
     policy: Arc<SourcePolicy>,
     lookup: Arc<Lookup>,
     timeout: Duration,
-    answers: Mutex<HashMap<String, (Instant, Vec<IpAddr>)>>,
+    answers: Arc<Mutex<Answers>>,
 }
 
 impl GuardedResolver {
     pub(crate) fn new(policy: Arc<SourcePolicy>, lookup: Arc<Lookup>, timeout: Duration) -> Self {
-        GuardedResolver { policy, lookup, timeout, answers: Mutex::default() }
+        GuardedResolver { policy, lookup, timeout, answers: Arc::default() }
     }
 
-    /// Returns all addresses of a host, checked.
-    fn addresses(&self, host: &Host) -> io::Result<Vec<IpAddr>> {
+    /// Returns where to connect to a host. All its addresses were checked, also those that are too many.
+    pub(crate) fn resolve(&self, host: &Host, port: u16) -> io::Result<Vec<SocketAddr>> {
         let addresses = match host {
             Host::Domain(name) => self.look_up(name)?,
             Host::Ipv4(address) => vec![IpAddr::V4(*address)],
             Host::Ipv6(address) => vec![IpAddr::V6(*address)],
         };
         self.policy.check_addresses(host, &addresses).map_err(into_io)?;
-        Ok(addresses)
+        Ok(addresses.into_iter().take(MAX_ADDRESSES).map(|address| SocketAddr::new(address, port)).collect())
     }
 
     fn look_up(&self, name: &str) -> io::Result<Vec<IpAddr>> {
@@ -91,8 +96,8 @@ impl Resolver for GuardedResolver {
         let host = Host::parse(uri.host().unwrap_or_default()).map_err(into_io)?;
         let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
         let mut resolved = self.empty();
-        for address in self.addresses(&host)?.into_iter().take(MAX_ADDRESSES) {
-            resolved.push(SocketAddr::new(address, port));
+        for address in GuardedResolver::resolve(self, &host, port)? {
+            resolved.push(address);
         }
         Ok(resolved)
     }

@@ -1,7 +1,7 @@
 //! TCP connections whose every wait ends by the limits of the call that waits.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport};
@@ -18,29 +18,37 @@ impl Connector<()> for SocketConnector {
     type Out = Socket;
 
     fn connect(&self, details: &ConnectionDetails<'_>, _chained: Option<()>) -> Result<Option<Socket>, ureq::Error> {
-        let end = Instant::now() + self.timeout;
-        let count = details.addrs.len();
-        let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
-        for (tried, address) in details.addrs.iter().copied().enumerate() {
-            // An address that swallows packets must not use up the time of the others.
-            let left = u32::try_from(count - tried).unwrap_or(u32::MAX);
-            let share = (end.saturating_duration_since(Instant::now()) / left).max(Duration::from_millis(100));
-            match on_a_thread(share + SLICE, move || TcpStream::connect_timeout(&address, share)) {
-                Ok(stream) => {
-                    stream.set_nodelay(true)?;
-                    stream.set_read_timeout(Some(SLICE))?;
-                    stream.set_write_timeout(Some(SLICE))?;
-                    let buffers =
-                        LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
-                    return Ok(Some(Socket { stream, buffers }));
-                }
-                // The call has ended.
-                Err(error) if from_io(&error).is_some() => return Err(error.into()),
-                Err(error) => failure = error,
-            }
-        }
-        Err(failure.into())
+        let stream = dial(&details.addrs, self.timeout)?;
+        let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
+        Ok(Some(Socket { stream, buffers }))
     }
+}
+
+/// Connects to the first of these addresses that answers. What blocks on the stream does so in slices.
+pub(crate) fn dial(addresses: &[SocketAddr], timeout: Duration) -> io::Result<TcpStream> {
+    let end = Instant::now() + timeout;
+    let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for (tried, address) in addresses.iter().copied().enumerate() {
+        let share = share(end, addresses.len() - tried);
+        match on_a_thread(share + SLICE, move || TcpStream::connect_timeout(&address, share)) {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                stream.set_read_timeout(Some(SLICE))?;
+                stream.set_write_timeout(Some(SLICE))?;
+                return Ok(stream);
+            }
+            // The call has ended.
+            Err(error) if from_io(&error).is_some() => return Err(error),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}
+
+/// Returns how long the next of `left` addresses is tried: one that swallows packets must not use up the time of the others.
+pub(crate) fn share(end: Instant, left: usize) -> Duration {
+    let left = u32::try_from(left).unwrap_or(u32::MAX).max(1);
+    (end.saturating_duration_since(Instant::now()) / left).max(Duration::from_millis(100))
 }
 
 /// A TCP connection. The time limits of the HTTP client are not used: those of the current call hold.

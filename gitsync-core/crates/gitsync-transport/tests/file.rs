@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 
 use gitsync_core::source::{Scheme, SourcePolicy, SourceUrl};
 use gitsync_core::transport::{CallLimits, Connection, Service, Transport};
-use gitsync_core::{Error, ErrorKind, Result};
+use gitsync_core::{ErrorKind, Result};
 use gitsync_transport::{NetOptions, NetTransport};
-use support::limits;
+use support::{limits, listing, typed};
 
 /// A directory with a file root, and repositories inside and outside of it.
 struct Place {
@@ -64,19 +64,6 @@ fn connect(transport: &NetTransport, path: &Path, limits: &CallLimits) -> Result
 
 fn kind(result: Result<Connection>) -> ErrorKind {
     result.map(|_| ()).expect_err("an error").kind()
-}
-
-fn typed(error: &std::io::Error) -> Error {
-    error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).expect("a typed error").clone()
-}
-
-/// Says goodbye after the listing, and returns it.
-fn listing(mut connection: Connection) -> std::io::Result<String> {
-    connection.writer.write_all(b"0000")?;
-    drop(connection.writer);
-    let mut text = String::new();
-    connection.reader.read_to_string(&mut text)?;
-    Ok(text)
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A scripted HTTP server on loopback, and what the tests share.
 #![allow(dead_code)]
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use gitsync_core::Cancellation;
 use gitsync_core::source::SourceUrl;
-use gitsync_core::transport::CallLimits;
+use gitsync_core::transport::{CallLimits, Connection};
+use gitsync_core::{Cancellation, Error, Result};
 
 /// A request as the server saw it.
 pub(crate) struct Seen {
@@ -136,4 +136,23 @@ pub(crate) fn limits() -> CallLimits {
         deadline: Instant::now() + Duration::from_secs(600),
         max_response_bytes: 1 << 20,
     }
+}
+
+/// Returns how a connection failed, or that it did not.
+pub(crate) fn connection(result: Result<Connection>) -> Result<()> {
+    result.map(|_| ())
+}
+
+/// Returns the error of ours that a stream failed with.
+pub(crate) fn typed(error: &std::io::Error) -> Error {
+    error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).expect("a typed error").clone()
+}
+
+/// Says goodbye after the listing, and returns it.
+pub(crate) fn listing(mut connection: Connection) -> std::io::Result<String> {
+    connection.writer.write_all(b"0000")?;
+    drop(connection.writer);
+    let mut text = String::new();
+    connection.reader.read_to_string(&mut text)?;
+    Ok(text)
 }
