@@ -4,6 +4,8 @@
 //! connection to a git service, and whatever implements it applies the source policy,
 //! the credentials, the time limits and the byte bounds. `gitsync-transport` is the implementation for real networks.
 
+mod said;
+
 use std::fmt;
 use std::io::{Read, Write};
 use std::time::Instant;
@@ -11,6 +13,8 @@ use std::time::Instant;
 use crate::cancel::Cancellation;
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::SourceUrl;
+
+pub use said::said_by_upstream;
 
 /// A git service that an upstream offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -2,8 +2,9 @@
 
 use git2::{ErrorClass, ErrorCode};
 use gitsync_core::source::redact;
+use gitsync_core::transport::said_by_upstream;
 use gitsync_core::{Error, ErrorKind};
-use gitsync_repository::upstream::{Call, said_by_upstream};
+use gitsync_repository::upstream::Call;
 
 /// How libgit2 passes on the last word of a server that gives up.
 const SAID: &str = "remote error: ";

@@ -3,8 +3,9 @@
 use std::io;
 
 use gitsync_core::source::redact;
+use gitsync_core::transport::said_by_upstream;
 use gitsync_core::{Error, ErrorKind};
-use gitsync_repository::upstream::{Call, said_by_upstream};
+use gitsync_repository::upstream::Call;
 use gix_transport::packetline::read::Error as ErrorLine;
 
 /// Returns why a call failed: what was kept aside, or what the limits say, or else what can be made of gix's error.

@@ -5,10 +5,11 @@ use std::io::Read;
 
 use gitsync_core::backend::{Pushed, RefEdit, RefusedRef};
 use gitsync_core::source::redact;
+use gitsync_core::transport::said_by_upstream;
 use gitsync_core::{Error, ErrorKind, Result};
 
 use super::commands::Features;
-use crate::upstream::{read_data, read_packet, said_by_upstream};
+use crate::upstream::{read_data, read_packet};
 
 /// How much of a reason is kept, in characters.
 const MAX_REASON: usize = 200;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{BufReader, Cursor, Read, Write};
 
 use gitsync_core::model::ObjectFormat;
-use gitsync_core::transport::{Connection, Service};
+use gitsync_core::transport::{Connection, Service, said_by_upstream};
 use gitsync_core::{Error, ErrorKind, Result};
 
 use super::call::Call;
@@ -12,7 +12,6 @@ use super::guarded::{Guarded, Unversioned};
 use super::http::exchange;
 use super::listing::{ListLimits, Listing, not_understood};
 use super::packets::read_packet;
-use super::said::said_by_upstream;
 use super::v1::{self, Capability};
 
 /// The greeting of an upstream.

@@ -10,7 +10,6 @@ mod pack_bounds;
 mod packets;
 mod prelude;
 mod remembered;
-mod said;
 pub mod v1;
 
 pub use call::{Call, Failure};
@@ -23,4 +22,3 @@ pub(crate) use packets::packet;
 pub use packets::{read_data, read_packet};
 pub use prelude::Prelude;
 pub use remembered::{Remembered, advertisement, capabilities_for_a_fetch};
-pub use said::said_by_upstream;
