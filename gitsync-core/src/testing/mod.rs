@@ -8,6 +8,7 @@
 //! - [`agreement`]: whether an engine agrees with git, whatever an upstream gets into.
 //! - [`Upstream`], [`RandomUpstream`], [`SmartHttpServer`], [`GitDaemon`], [`Git`], [`check_mirror`], [`check_depth`]: repositories made,
 //!   served and judged by the git program, which must be installed.
+//! - [`SshServer`], [`KeyPair`]: a server of OpenSSH and keys for it, which must be installed.
 //! - `MockStore`, `MockJobQueue`, `MockGitBackend`: mocks made by mockall, for tests that care for a single call; how
 //!   they are used is told in `mocks`.
 //! - [`FaultyStore`], [`FaultyQueue`]: a database that fails, loses an answer or keeps a call waiting.
@@ -35,6 +36,7 @@ pub mod queue_suite;
 mod random_upstream;
 mod run;
 mod size;
+mod ssh_server;
 mod steps;
 pub mod store_suite;
 pub mod upstream;
@@ -51,5 +53,6 @@ pub use offline::Offline;
 pub use random_upstream::RandomUpstream;
 pub use run::run;
 pub use size::size;
+pub use ssh_server::{KeyPair, SshServer};
 pub use steps::DieAt;
 pub use upstream::Upstream;

@@ -2,12 +2,12 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use gitsync_core::source::{SourceUrl, redact};
 use gitsync_core::transport::{CallLimits, Connection, Service};
 use gitsync_core::{Error, ErrorKind, Result};
 
+use crate::limits::Guard;
 use crate::{NetTransport, parts, process};
 
 /// What the configuration of a repository could make git run when it is pushed to, and what holds instead: whoever may write
@@ -35,14 +35,9 @@ pub(crate) fn connect(
     };
     let directory = repository_at(&place, url)?;
     parts::check(&directory, service, &place, limits).map_err(|error| error.with("url", url))?;
-    let mut command = Command::new(&transport.options.git_program);
-    // Nothing of the environment, of the user's and of the system's configuration reaches the program.
-    command.env_clear();
-    if let Some(path) = std::env::var_os("PATH") {
-        command.env("PATH", path);
-    }
+    let mut command = process::command(&transport.options.git_program);
+    // Nothing of the user's and of the system's configuration reaches the program either.
     command
-        .env("LC_ALL", "C")
         .env("GIT_CONFIG_NOSYSTEM", "1")
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         // A partial clone would fetch what it lacks from its own upstream, past every policy.
@@ -68,7 +63,8 @@ pub(crate) fn connect(
     };
     command.arg(&directory).current_dir(&directory);
     let url = url.clone();
-    process::connect(command, limits, Box::new(move |complaint| explain(complaint, service, &url)))
+    let guard = Guard { limits: limits.clone(), idle: process::NO_IDLE_LIMIT };
+    process::connect(command, guard, Box::new(move |complaint| explain(complaint, service, &url)))
 }
 
 /// Returns the git directory of a bare repository or of one with a working tree.

@@ -10,12 +10,16 @@
 //! - **Redirects** are never followed. They come back as
 //!   [`SourceRedirected`](gitsync_core::ErrorKind::SourceRedirected) with the new address of the repository and the status
 //!   (context `status`); whoever decides to follow it passes the policy again.
-//! - **Credentials** are asked for per call and sent to the host of the source only.
+//! - **Credentials** are asked for per call and sent to the host of the source only. The private key of an `ssh` source is in
+//!   a file that only this user can read until the service answers; its passphrase is used in this process alone. Neither is in
+//!   an argument or an environment.
+//! - **Host keys** of `ssh` sources have to be known, see [`NetOptions::known_hosts`]. One that is not, or is another one, is
+//!   [`SourceRefused`](gitsync_core::ErrorKind::SourceRefused), with what was offered (context `key` and `fingerprint`).
 //! - **Limits.** Cancellation, the deadline, and the idle limit end a call wherever it is, also while it resolves, connects or
 //!   waits for a byte. Responses are bounded.
 //!
-//! `http`, `https`, `git` and `file` sources work; files need the `git` program, which reads and writes them for us. `ssh`
-//! sources are answered with [`Unsupported`](gitsync_core::ErrorKind::Unsupported) for now.
+//! `file` sources need the `git` program, which reads and writes them for us, and `ssh` sources the `ssh` program of OpenSSH. It
+//! reads no configuration and uses no agent; passwords, keys on hardware and jump hosts are not supported.
 //!
 //! ```no_run
 //! use std::io::Read;
@@ -41,6 +45,7 @@
 //! ```
 
 mod answer;
+mod complaint;
 mod failure;
 mod file;
 mod git;
@@ -51,6 +56,7 @@ mod parts;
 mod process;
 mod resolver;
 mod socket;
+mod ssh;
 
 use std::fmt;
 use std::io;
@@ -138,11 +144,7 @@ impl Transport for NetTransport {
         match url.scheme() {
             Scheme::File => file::connect(self, url, service, version, limits),
             Scheme::Git => git::connect(self, url, service, version, limits),
-            Scheme::Ssh => {
-                Err(Error::new(ErrorKind::Unsupported, format!("{} sources are not supported yet", url.scheme()))
-                    .with("url", url)
-                    .hint("use the https address of the repository"))
-            }
+            Scheme::Ssh => ssh::connect(self, url, service, version, limits),
             Scheme::Http | Scheme::Https => {
                 Err(Error::new(ErrorKind::Unsupported, "http sources have no connection, only exchanges")
                     .with("url", url))

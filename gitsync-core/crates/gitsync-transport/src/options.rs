@@ -29,6 +29,13 @@ pub struct NetOptions {
     pub idle_connections: usize,
     /// The git program that reads `file` sources: a path, or a name to look for in `PATH`. `git`.
     pub git_program: PathBuf,
+    /// The ssh program of OpenSSH, 8.0 or newer, that reaches `ssh` sources: a path, or a name to look for in `PATH`. `ssh`.
+    pub ssh_program: PathBuf,
+    /// Files with the keys of the hosts that `ssh` sources may be on, in the format of OpenSSH's `known_hosts`. They are read for
+    /// each connection. A host on another port than 22 is in there as `[host]:port`. None.
+    pub known_hosts: Vec<PathBuf>,
+    /// Further lines as in those files. None.
+    pub host_keys: Vec<String>,
 }
 
 impl Default for NetOptions {
@@ -41,6 +48,9 @@ impl Default for NetOptions {
             idle_connections_per_host: 4,
             idle_connections: 64,
             git_program: PathBuf::from("git"),
+            ssh_program: PathBuf::from("ssh"),
+            known_hosts: Vec::new(),
+            host_keys: Vec::new(),
         }
     }
 }

@@ -1,29 +1,43 @@
 //! Git services that run as programs of this machine.
 
+use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use gitsync_core::transport::{CallLimits, Connection};
+use gitsync_core::transport::Connection;
 use gitsync_core::{Error, ErrorKind, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::limits::{Meter, SLICE, into_io};
+use crate::complaint;
+use crate::limits::{Guard, Meter, SLICE, check_idle, into_io};
 
-/// How much of what a program complains about is kept.
-const MAX_COMPLAINT: u64 = 4096;
+/// How long a program may be silent of which nobody knows how long it needs.
+pub(crate) const NO_IDLE_LIMIT: Duration = Duration::MAX;
 
 /// Says what the failure of a program means, given what it wrote to its standard error.
 pub(crate) type Explain = dyn Fn(&str) -> Error + Send + Sync;
 
+/// Returns a command for a program that sees nothing of our environment but where programs are.
+pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear();
+    if let Some(path) = std::env::var_os("PATH") {
+        command.env("PATH", path);
+    }
+    // Complaints are understood in English.
+    command.env("LC_ALL", "C");
+    command
+}
+
 /// Starts a program and connects to its standard input and output. It is killed, with everything it started, when the guard
 /// is dropped or a limit ends the call.
-pub(crate) fn connect(mut command: Command, limits: &CallLimits, explain: Box<Explain>) -> Result<Connection> {
+pub(crate) fn connect(mut command: Command, limits: Guard, explain: Box<Explain>) -> Result<Connection> {
     use std::os::unix::process::CommandExt;
 
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
@@ -42,33 +56,31 @@ pub(crate) fn connect(mut command: Command, limits: &CallLimits, explain: Box<Ex
     // Writing to a full pipe must not block; the other end of it, the program's, is not affected.
     rustix::io::ioctl_fionbio(&stdin, true).map_err(io::Error::from)?;
 
-    let (sender, complaint) = mpsc::sync_channel(1);
-    let process = Arc::new(Process { limits: limits.clone(), explain, state: Mutex::new(State { child, complaint }) });
+    let (sender, complained) = mpsc::sync_channel(1);
+    let meter = Meter::new(&limits.limits);
+    let process = Arc::new(Process { guard: limits, explain, state: Mutex::new(State { child, complained }) });
     let guard = KillOnDrop(Arc::clone(&process));
     thread::Builder::new().name("gitsync-stderr".to_owned()).spawn(move || {
         let mut stderr = stderr;
-        let mut text = Vec::new();
-        // An incomplete text is better than none; the rest is read so that the program does not block.
-        let _ = stderr.by_ref().take(MAX_COMPLAINT).read_to_end(&mut text);
-        let _ = io::copy(&mut stderr, &mut io::sink());
-        let _ = sender.send(String::from_utf8_lossy(&text).into_owned());
+        // Nobody asks if all went well.
+        let _ = sender.send(complaint::read(&mut stderr));
     })?;
     Ok(Connection {
-        reader: Box::new(Output { stdout, meter: Meter::new(limits), process: Arc::clone(&process) }),
+        reader: Box::new(Output { stdout, meter, process: Arc::clone(&process) }),
         writer: Box::new(Input { stdin, process }),
         guard: Box::new(guard),
     })
 }
 
 struct Process {
-    limits: CallLimits,
+    guard: Guard,
     explain: Box<Explain>,
     state: Mutex<State>,
 }
 
 struct State {
     child: Child,
-    complaint: Receiver<String>,
+    complained: Receiver<String>,
 }
 
 impl Process {
@@ -78,9 +90,10 @@ impl Process {
 
     /// Waits until a pipe can be used, or the call has to end.
     fn wait_for(&self, pipe: impl AsFd, flags: PollFlags) -> io::Result<()> {
+        let started = Instant::now();
         let slice = Timespec { tv_sec: 0, tv_nsec: i64::from(SLICE.subsec_nanos()) };
         loop {
-            self.check()?;
+            self.check(started)?;
             match poll(&mut [PollFd::new(&pipe, flags)], Some(&slice)) {
                 Ok(0) | Err(rustix::io::Errno::INTR) => {}
                 Ok(_) => return Ok(()),
@@ -89,8 +102,9 @@ impl Process {
         }
     }
 
-    fn check(&self) -> io::Result<()> {
-        self.limits.check().map_err(|error| {
+    fn check(&self, silent_since: Instant) -> io::Result<()> {
+        let checked = self.guard.limits.check().and_then(|()| check_idle(silent_since, self.guard.idle));
+        checked.map_err(|error| {
             self.kill();
             into_io(error)
         })
@@ -98,13 +112,14 @@ impl Process {
 
     /// Waits for the end of a program that closed a pipe, and says what it means.
     fn end(&self) -> io::Result<()> {
+        let started = Instant::now();
         let mut state = self.state();
         let status = loop {
             if let Some(status) = state.child.try_wait()? {
                 break status;
             }
             drop(state);
-            self.check()?;
+            self.check(started)?;
             thread::sleep(Duration::from_millis(5));
             state = self.state();
         };
@@ -112,7 +127,7 @@ impl Process {
             return Ok(());
         }
         // A second asker gets no text, and a program may have left its standard error to another one.
-        let complaint = state.complaint.recv_timeout(Duration::from_secs(1)).unwrap_or_default();
+        let complaint = state.complained.recv_timeout(Duration::from_secs(1)).unwrap_or_default();
         Err(into_io((self.explain)(&complaint)))
     }
 

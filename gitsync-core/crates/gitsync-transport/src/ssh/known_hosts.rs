@@ -1,0 +1,72 @@
+//! Which host keys are trusted.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use gitsync_core::source::{Scheme, SourceUrl};
+use gitsync_core::{Error, ErrorKind, Result};
+
+use crate::NetOptions;
+
+/// How large a file may be.
+const MAX_BYTES: u64 = 4 << 20;
+
+/// Returns what the files hold, and the further lines.
+///
+/// # Errors
+/// [`ErrorKind::SourceRefused`] if there is nothing, or a file cannot be read.
+pub(super) fn trusted(options: &NetOptions) -> Result<Vec<u8>> {
+    let mut lines = Vec::new();
+    for path in &options.known_hosts {
+        read(path, &mut lines).map_err(|error| {
+            Error::new(ErrorKind::SourceRefused, "the file of known hosts cannot be read")
+                .with("file", path.display())
+                .hint("correct the setting known_hosts, or make the file: ssh-keyscan prints its lines")
+                .caused_by(error)
+        })?;
+        lines.push(b'\n');
+    }
+    for line in &options.host_keys {
+        lines.extend_from_slice(line.as_bytes());
+        lines.push(b'\n');
+    }
+    if lines.trim_ascii().is_empty() {
+        return Err(Error::new(ErrorKind::SourceRefused, "no host key is trusted, so no ssh source is asked")
+            .hint("list files with the keys of hosts in the setting known_hosts"));
+    }
+    Ok(lines)
+}
+
+fn read(path: &Path, lines: &mut Vec<u8>) -> io::Result<()> {
+    let before = lines.len() as u64;
+    File::open(path)?.take(MAX_BYTES + 1).read_to_end(lines)?;
+    if lines.len() as u64 - before > MAX_BYTES { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(()) }
+}
+
+/// Returns under which name the key of a host is looked for.
+pub(super) fn name_of(url: &SourceUrl) -> String {
+    let host = url.host_key();
+    match url.port().filter(|port| Some(*port) != Scheme::Ssh.default_port()) {
+        Some(port) => format!("[{host}]:{port}"),
+        None => host.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_named_as_openssh_does() {
+        for (url, expected) in [
+            ("ssh://git@Host.example/a", "host.example"),
+            ("ssh://git@host.example:22/a", "host.example"),
+            ("ssh://git@host.example:2222/a", "[host.example]:2222"),
+            ("ssh://git@[::1]/a", "::1"),
+            ("ssh://git@[::1]:2222/a", "[::1]:2222"),
+        ] {
+            assert_eq!(name_of(&url.parse().unwrap()), expected);
+        }
+    }
+}
