@@ -8,7 +8,7 @@ use gitsync_core::engine::GitSyncBuilder;
 use gitsync_core::{GitBackend, GitSync, SystemClock};
 use gitsync_gix::{GixBackend, GixOptions};
 use gitsync_store_sqlite::SqliteStore;
-use gitsync_transport::{NetOptions, NetTransport};
+use gitsync_transport::NetTransport;
 
 use crate::options::{Backend, Database, Options, Role};
 
@@ -19,7 +19,7 @@ pub(crate) async fn open(options: &Options) -> Result<GitSync> {
     let builder = database(options)
         .await?
         .backend(backend)
-        .transport(Arc::new(NetTransport::new(policy.clone(), NetOptions::default())))
+        .transport(Arc::new(NetTransport::new(policy.clone(), options.net())))
         .policy(policy)
         .options(options.engine());
     options.storage.check()?;

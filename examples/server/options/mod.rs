@@ -10,6 +10,7 @@ use anyhow::Result;
 use clap::Parser;
 use gitsync_core::engine::EngineOptions;
 use gitsync_core::source::SourcePolicy;
+use gitsync_transport::NetOptions;
 
 use self::observation::Observation;
 use self::service::Service;
@@ -54,6 +55,11 @@ impl Options {
     /// Returns what may be fetched from where.
     pub(crate) fn policy(&self) -> Result<SourcePolicy> {
         self.sources.policy(self.storage.storages())
+    }
+
+    /// Returns the settings of the way out to upstreams.
+    pub(crate) fn net(&self) -> NetOptions {
+        self.sources.net()
     }
 
     /// Returns the engine's options.
@@ -137,6 +143,13 @@ mod tests {
         let given = options(&given);
         assert_eq!((bounds(&given.engine()), given.max_listed_refs()), ((1, 2, 3), 4));
         assert!(given.engine().max_response_bytes > 1, "an answer is more than its pack");
+    }
+
+    #[test]
+    fn files_of_known_hosts_are_handed_on() {
+        let given = options(&["--known-hosts", "a,b", "--known-hosts", "c"]);
+        assert_eq!(given.net().known_hosts, ["a", "b", "c"].map(std::path::PathBuf::from));
+        assert!(options(&[]).net().known_hosts.is_empty());
     }
 
     #[test]

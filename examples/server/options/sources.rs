@@ -7,6 +7,7 @@ use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
 use gitsync_core::engine::EngineOptions;
 use gitsync_core::source::{Scheme, SourcePolicy};
+use gitsync_transport::NetOptions;
 
 /// How many bytes an answer may have beside the pack.
 const ANSWER_BYTES: u64 = 1 << 30;
@@ -53,6 +54,10 @@ pub(crate) struct Sources {
     #[arg(long, env = "GITSYNC_PUSH_ROOTS", value_name = "DIR", value_delimiter = ',')]
     push_roots: Vec<PathBuf>,
 
+    /// Files with the keys of the hosts that ssh sources may be on, as those of OpenSSH: ssh-keyscan prints their lines
+    #[arg(long, env = "GITSYNC_KNOWN_HOSTS", value_name = "FILE", value_delimiter = ',')]
+    known_hosts: Vec<PathBuf>,
+
     /// The most references that an upstream may list
     #[arg(long, env = "GITSYNC_MAX_LISTED_REFS", value_name = "N", default_value = "1000000")]
     max_listed_refs: usize,
@@ -70,6 +75,11 @@ impl Sources {
     /// Returns how many references an upstream may list.
     pub(super) fn max_listed_refs(&self) -> usize {
         self.max_listed_refs
+    }
+
+    /// Returns the settings of the way out to upstreams.
+    pub(super) fn net(&self) -> NetOptions {
+        NetOptions { known_hosts: self.known_hosts.clone(), ..NetOptions::default() }
     }
 
     /// Sets what a fetch may bring.
