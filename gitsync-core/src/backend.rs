@@ -19,7 +19,7 @@ use crate::model::{Commit, Depth, ObjectFormat, ObjectId, RefName};
 use crate::source::SourceUrl;
 use crate::transport::{CallLimits, Transport};
 
-/// What an engine can do. What it cannot do it refuses with [`ErrorKind::Unsupported`].
+/// What an engine can do. What it cannot do it refuses with [`Unsupported`](crate::ErrorKind::Unsupported).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {
