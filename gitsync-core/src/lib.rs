@@ -22,6 +22,7 @@ pub mod store;
 pub mod testing;
 pub mod together;
 pub mod transport;
+pub mod watched_file;
 
 pub use backend::GitBackend;
 pub use cancel::Cancellation;

@@ -36,7 +36,9 @@ mod tests;
 mod url;
 
 pub use builder::SourcePolicyBuilder;
-pub use credentials::{CredentialProvider, Credentials, NoCredentials};
+pub use credentials::{
+    ChainedCredentials, CredentialProvider, Credentials, EnvironmentCredentials, FileCredentials, NoCredentials,
+};
 pub use host::{Host, HostKey};
 pub use parse::ParsedSource;
 pub use pattern::HostPattern;

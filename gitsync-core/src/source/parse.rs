@@ -126,7 +126,7 @@ fn file(path: &str) -> Result<ParsedSource> {
     })
 }
 
-fn split_port(text: &str) -> Result<(&str, Option<u16>)> {
+pub(super) fn split_port(text: &str) -> Result<(&str, Option<u16>)> {
     let end_of_host = text.rfind(']').map_or(0, |bracket| bracket + 1);
     let Some((_, port)) = text[end_of_host..].split_once(':') else {
         return Ok((text, None));
@@ -221,7 +221,7 @@ fn is_remote_helper(text: &str) -> bool {
 }
 
 /// Decodes percent-encoding once.
-fn decode(text: &str) -> Result<String> {
+pub(super) fn decode(text: &str) -> Result<String> {
     let malformed = || invalid("the percent-encoding of the source is not valid", "write `%` as %25; texts are UTF-8");
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

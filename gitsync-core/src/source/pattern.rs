@@ -11,10 +11,10 @@ use crate::error::{Error, ErrorKind, Result};
 /// them (`*`), or by address (`10.1.2.3`, `10.0.0.0/8`, `fd00::/8`).
 ///
 /// Patterns by name look at the name in the source, patterns by address at the addresses it leads to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HostPattern(Pattern);
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Pattern {
     Any,
     Exact(String),

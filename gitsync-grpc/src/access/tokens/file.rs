@@ -1,14 +1,13 @@
 //! What a file of tokens says.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, File};
-use std::io::Read as _;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use gitsync_core::model::Slug;
 use gitsync_core::rules::MAX_OWNER_BYTES;
 use gitsync_core::store::MAX_FILTER_ORGANISATIONS;
+use gitsync_core::watched_file::{Readers, WatchedFile};
 use gitsync_core::{Error, ErrorKind, Result, Timestamp};
 use serde::Deserialize;
 
@@ -20,18 +19,8 @@ const MAX_TOKENS: usize = 10_000;
 /// The most roles of a token, for which each list is searched.
 const MAX_ROLES: usize = MAX_FILTER_ORGANISATIONS;
 
-/// The largest file that is read.
-const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
-
 /// The name of all organisations in the file.
 const EVERYWHERE: &str = "*";
-
-/// What tells one state of the file from the next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Version {
-    modified: Option<SystemTime>,
-    bytes: u64,
-}
 
 /// A token that was checked.
 pub(super) struct Token {
@@ -56,37 +45,12 @@ struct Entry {
     expires_at: Option<String>,
 }
 
-/// Returns in which state the file is.
-pub(super) fn version(path: &Path) -> Result<Version> {
-    let data = fs::metadata(path).map_err(|error| unreadable(path, &error.to_string()))?;
-    // Opening anything else might take for ever.
-    if !data.is_file() {
-        return Err(unreadable(path, "it is not a regular file"));
-    }
-    Ok(Version { modified: data.modified().ok(), bytes: data.len() })
-}
+/// What errors call the file.
+const NAME: &str = "tokens file";
 
-/// Reads the tokens, and tells in which state the file was.
-pub(super) fn read(path: &Path) -> Result<(Vec<Token>, Version)> {
-    // A change from here on is found at the next look.
-    let version = version(path)?;
-    let mut text = String::new();
-    let file = File::open(path).map_err(|error| unreadable(path, &error.to_string()))?;
-    file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text).map_err(|error| unreadable(path, &error.to_string()))?;
-    if text.len() as u64 > MAX_FILE_BYTES {
-        return Err(unreadable(path, "it is too large"));
-    }
-    // The parser's own message would show the line, and so a hash.
-    let content: Content = toml::from_str(&text).map_err(|error| {
-        let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
-        unreadable(path, &format!("line {line}: {}", error.message()))
-    })?;
-    let tokens = content.check().map_err(|error| unreadable(path, &error.to_string()))?;
-    Ok((tokens, version))
-}
-
-fn unreadable(path: &Path, why: &str) -> Error {
-    Error::new(ErrorKind::InvalidInput, format!("the tokens file cannot be used: {why}")).with("file", path.display())
+/// Reads a file of tokens, now and whenever it changes. It holds hashes alone, so that others may read it.
+pub(super) fn open(path: PathBuf) -> Result<WatchedFile<Vec<Token>>> {
+    WatchedFile::open(NAME, path, Readers::Anybody, Content::check)
 }
 
 impl Content {
@@ -154,6 +118,7 @@ fn moment(text: &str) -> Option<Timestamp> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::fs;
     use std::process::Command;
     use std::sync::mpsc;
     use std::thread;

@@ -4,19 +4,16 @@ mod file;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use gitsync_core::{Clock, Error, ErrorKind, Result, SystemClock, Timestamp};
+use gitsync_core::watched_file::WatchedFile;
+use gitsync_core::{Clock, Error, ErrorKind, Result, SystemClock};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use self::file::{Token, Version, read, version};
+use self::file::Token;
 use super::{Authorizer, Principal};
-
-/// How long a look at the file is good for.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The longest token that is looked at.
 const MAX_TOKEN_BYTES: usize = 4096;
@@ -36,23 +33,14 @@ const MAX_TOKEN_BYTES: usize = 4096;
 /// A file that changes is read again within a second. If what it says then makes no sense, the tokens of before stay, and an
 /// error is logged: a slip of the pen locks nobody out.
 pub struct TokensFile {
-    path: PathBuf,
+    file: WatchedFile<Vec<Token>>,
     public_reads: bool,
     clock: Arc<dyn Clock>,
-    state: Mutex<State>,
-}
-
-struct State {
-    tokens: Arc<Vec<Token>>,
-    version: Option<Version>,
-    looked_at: Timestamp,
-    /// What was wrong at the last look.
-    complaint: Option<String>,
 }
 
 impl std::fmt::Debug for TokensFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TokensFile").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("TokensFile").field("file", &self.file).finish_non_exhaustive()
     }
 }
 
@@ -62,15 +50,7 @@ impl TokensFile {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if it cannot be read or makes no sense; the message says where.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
-        let path = path.into();
-        let (tokens, version) = read(&path)?;
-        let state = State {
-            tokens: Arc::new(tokens),
-            version: Some(version),
-            looked_at: Timestamp::default(),
-            complaint: None,
-        };
-        Ok(TokensFile { path, public_reads: false, clock: Arc::new(SystemClock), state: Mutex::new(state) })
+        Ok(TokensFile { file: file::open(path.into())?, public_reads: false, clock: Arc::new(SystemClock) })
     }
 
     /// Sets whether public repositories may be read without a token, or without a role in their organisation. Default: no.
@@ -83,43 +63,9 @@ impl TokensFile {
     /// Sets the clock by which tokens expire, and the file is looked at.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.file = self.file.clock(Arc::clone(&clock));
         self.clock = clock;
         self
-    }
-
-    /// Returns the tokens as they are by now.
-    fn tokens(&self) -> Arc<Vec<Token>> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = self.clock.now();
-        // A clock that was set back must not keep a revoked token alive.
-        if now < state.looked_at || now.since(state.looked_at) >= LOOK_EVERY {
-            state.looked_at = now;
-            self.look(&mut state);
-        }
-        Arc::clone(&state.tokens)
-    }
-
-    /// Reads the file again if it changed. One small local file at most once a second: not worth a thread of its own.
-    fn look(&self, state: &mut State) {
-        let found = version(&self.path);
-        if found.is_ok() && found.as_ref().ok() == state.version.as_ref() {
-            return;
-        }
-        match found.and_then(|_| read(&self.path)) {
-            Ok((tokens, version)) => {
-                tracing::info!(tokens = tokens.len(), "the tokens were read again");
-                (state.tokens, state.version, state.complaint) = (Arc::new(tokens), Some(version), None);
-            }
-            // It is tried again until it can be read, whether or not the file changes: a revoked token is not to live on.
-            Err(error) => {
-                let complaint = error.to_string();
-                // What is wrong is said once, not every second.
-                if state.complaint.as_ref() != Some(&complaint) {
-                    tracing::error!(%error, "the tokens cannot be read again, those of before stay");
-                }
-                (state.version, state.complaint) = (None, Some(complaint));
-            }
-        }
     }
 }
 
@@ -138,7 +84,7 @@ impl Authorizer for TokensFile {
             return Err(unknown());
         }
         let hash: [u8; 32] = Sha256::digest(token).into();
-        let tokens = self.tokens();
+        let tokens = self.file.content();
         // All are compared, and each whole: the time says nothing about which one was nearly right.
         let mut found = None;
         for known in tokens.iter() {
@@ -167,7 +113,9 @@ pub fn hash_token(token: &str) -> String {
 mod tests {
     use std::fs;
 
+    use gitsync_core::Timestamp;
     use gitsync_core::testing::{ManualClock, run};
+    use gitsync_core::watched_file::LOOK_EVERY;
 
     use super::file::tests::entry;
     use super::*;

@@ -1,10 +1,19 @@
 //! What an upstream is shown to prove who asks.
 
+mod chain;
+mod environment;
+mod file;
+mod scope;
+
 use std::fmt;
 
 use secrecy::SecretString;
 
-use super::url::SourceUrl;
+pub use self::chain::ChainedCredentials;
+pub use self::environment::EnvironmentCredentials;
+pub use self::file::FileCredentials;
+
+use super::SourceUrl;
 use crate::error::Result;
 
 /// What proves to an upstream who asks. `Debug` shows no secret.

@@ -1,0 +1,229 @@
+//! Files of settings that are read again when they change.
+
+use std::fmt;
+use std::fs::{File, Metadata};
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::de::DeserializeOwned;
+
+use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::error::{Error, ErrorKind, Result};
+
+/// How long a look at the file is good for.
+pub const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The largest file that is read.
+const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How old a change has to be so that the next one has another time: file systems count in ticks.
+const SETTLED_AFTER: Duration = Duration::from_secs(2);
+
+/// Who may read a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// Whoever the administrator lets.
+    Anybody,
+    /// Its owner alone, which is this user or root: the file holds secrets.
+    Owner,
+}
+
+/// A TOML file of settings, in memory, that is looked at once a second at most, when somebody asks for it.
+///
+/// A file that changed is read again, and takes effect whole. If what it says then makes no sense, what it said before stays
+/// in use, and an error is logged, once: a slip of the pen changes nothing. Neither errors nor logs show what the file says.
+pub struct WatchedFile<T> {
+    /// What the file is called in errors, such as `tokens file`.
+    name: &'static str,
+    path: PathBuf,
+    readers: Readers,
+    parse: Parse<T>,
+    clock: Arc<dyn Clock>,
+    state: Mutex<State<T>>,
+}
+
+type Parse<T> = Box<dyn Fn(&str) -> Result<T> + Send + Sync>;
+
+struct State<T> {
+    content: Arc<T>,
+    /// In which state the file was when it was read; `None` if it could not be read since.
+    version: Option<Version>,
+    /// Whether a later change is certain to be another version.
+    is_settled: bool,
+    looked_at: Timestamp,
+    /// What was wrong at the last look.
+    complaint: Option<String>,
+}
+
+impl<T> fmt::Debug for WatchedFile<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WatchedFile").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl<T> WatchedFile<T> {
+    /// Reads a file that is called `name` in errors; `check` makes of what is in there what is used.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] if it cannot be read, may be read by others than it should, or makes no sense; the message
+    /// says where.
+    pub fn open<C: DeserializeOwned>(
+        name: &'static str,
+        path: impl Into<PathBuf>,
+        readers: Readers,
+        check: impl Fn(C) -> Result<T> + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let path = path.into();
+        let parse: Parse<T> = Box::new(move |text| check(parse_toml(text)?));
+        let begun = SystemTime::now();
+        let (content, version) = load(name, &path, readers, &parse)?;
+        let state = State {
+            content: Arc::new(content),
+            is_settled: version.is_settled(begun),
+            version: Some(version),
+            looked_at: Timestamp::default(),
+            complaint: None,
+        };
+        Ok(WatchedFile { name, path, readers, parse, clock: Arc::new(SystemClock), state: Mutex::new(state) })
+    }
+
+    /// Sets the clock by which the file is looked at.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Returns what the file says by now.
+    pub fn content(&self) -> Arc<T> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.now();
+        // A clock that was set back must not keep a revoked secret alive.
+        if now < state.looked_at || now.since(state.looked_at) >= LOOK_EVERY {
+            state.looked_at = now;
+            self.look(&mut state);
+        }
+        Arc::clone(&state.content)
+    }
+
+    /// Reads the file again if it changed. One small local file at most once a second: not worth a thread of its own.
+    fn look(&self, state: &mut State<T>) {
+        let found = std::fs::metadata(&self.path).ok().map(|data| Version::of(&data));
+        if state.is_settled && found.is_some() && found == state.version {
+            return;
+        }
+        let begun = SystemTime::now();
+        match load(self.name, &self.path, self.readers, &self.parse) {
+            Ok((content, version)) => {
+                if state.version != Some(version) {
+                    tracing::info!(file = %self.path.display(), "the {} was read again", self.name);
+                }
+                state.is_settled = version.is_settled(begun);
+                (state.content, state.version, state.complaint) = (Arc::new(content), Some(version), None);
+            }
+            // It is tried again until it can be read, whether or not the file changes: a revoked secret is not to live on.
+            Err(error) => {
+                let complaint = error.to_string();
+                // What is wrong is said once, not every second.
+                if state.complaint.as_ref() != Some(&complaint) {
+                    tracing::error!(%error, "the {} cannot be read again, what it said before stays", self.name);
+                }
+                (state.version, state.complaint) = (None, Some(complaint));
+            }
+        }
+    }
+}
+
+/// What tells one state of a file from the next. The time is that of the last change of content or rights, which nobody can set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Version {
+    device: u64,
+    inode: u64,
+    changed: (i64, i64),
+    bytes: u64,
+}
+
+impl Version {
+    fn of(data: &Metadata) -> Self {
+        Version { device: data.dev(), inode: data.ino(), changed: (data.ctime(), data.ctime_nsec()), bytes: data.len() }
+    }
+
+    /// Tells whether a later change is certain to be another version.
+    fn is_settled(&self, now: SystemTime) -> bool {
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let changed = Duration::from_secs(u64::try_from(self.changed.0).unwrap_or_default());
+        now.saturating_sub(changed) > SETTLED_AFTER
+    }
+}
+
+/// Reads what is in a file, and tells in which state it was.
+fn load<T>(name: &str, path: &Path, readers: Readers, parse: &Parse<T>) -> Result<(T, Version)> {
+    let (text, version) = read(name, path, readers)?;
+    let content = parse(text.expose_secret()).map_err(|error| unusable(name, path, &error.to_string()))?;
+    Ok((content, version))
+}
+
+/// Reads a small regular file as a text; `name` is what it is called in errors.
+///
+/// # Errors
+/// [`ErrorKind::InvalidInput`] if that cannot be done, or if the file may be read by others than it should.
+pub(crate) fn read_text(name: &str, path: &Path, readers: Readers) -> Result<SecretString> {
+    read(name, path, readers).map(|(text, _)| text)
+}
+
+fn read(name: &str, path: &Path, readers: Readers) -> Result<(SecretString, Version)> {
+    let failed = |error: std::io::Error| unusable(name, path, &error.to_string());
+    // Opening anything else might take for ever.
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(unusable(name, path, "it is not a regular file"));
+    }
+    let file = File::open(path).map_err(failed)?;
+    let data = file.metadata().map_err(failed)?;
+    if readers == Readers::Owner {
+        check_private(name, path, &data)?;
+    }
+    let mut text = String::new();
+    let read = file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text);
+    let text = SecretString::from(text);
+    read.map_err(failed)?;
+    if text.expose_secret().len() as u64 > MAX_FILE_BYTES {
+        return Err(unusable(name, path, "it is too large"));
+    }
+    // A change since then is found at the next look.
+    Ok((text, Version::of(&data)))
+}
+
+fn check_private(name: &str, path: &Path, data: &Metadata) -> Result<()> {
+    let mode = data.mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        let why = format!("others than its owner may use it (mode {mode:04o})");
+        return Err(unusable(name, path, &why).hint("chmod 0600"));
+    }
+    if data.uid() != 0 && data.uid() != rustix::process::geteuid().as_raw() {
+        return Err(unusable(name, path, "it belongs to another user").hint("it has to be this user's, or root's"));
+    }
+    Ok(())
+}
+
+fn unusable(name: &str, path: &Path, why: &str) -> Error {
+    Error::new(ErrorKind::InvalidInput, format!("the {name} cannot be used: {why}")).with("file", path.display())
+}
+
+/// Reads TOML. The parser's own message shows what is there, and so perhaps a secret.
+fn parse_toml<C: DeserializeOwned>(text: &str) -> Result<C> {
+    toml::from_str(text).map_err(|error| {
+        let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
+        let why = match error.message() {
+            message if message.starts_with("missing field ") => message.to_owned(),
+            message => match message.rsplit_once(", expected ") {
+                Some((_, expected)) => format!("expected {expected}"),
+                None => "this is no TOML".to_owned(),
+            },
+        };
+        Error::new(ErrorKind::InvalidInput, format!("line {line}: {why}"))
+    })
+}
