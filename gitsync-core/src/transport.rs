@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use crate::cancel::Cancellation;
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::SourceUrl;
+use crate::source::{CredentialRevision, SourceUrl};
 
 pub use said::said_by_upstream;
 
@@ -158,4 +158,16 @@ pub trait Transport: fmt::Debug + Send + Sync {
     /// # Errors
     /// As listed above; [`ErrorKind::Unsupported`] for sources of a scheme this transport does not speak.
     fn connect(&self, url: &SourceUrl, service: Service, version: u8, limits: &CallLimits) -> Result<Connection>;
+
+    /// Tells which credentials a source has by now, as [`CredentialProvider::revision`] does; `None` if the transport does not
+    /// know. A repository whose credentials were refused is not synced on schedule until this is another one, and one of which
+    /// it is not known is tried again like after other failures.
+    ///
+    /// # Errors
+    /// Those of the provider.
+    ///
+    /// [`CredentialProvider::revision`]: crate::source::CredentialProvider::revision
+    fn credential_revision(&self, _source: &SourceUrl) -> Result<Option<CredentialRevision>> {
+        Ok(None)
+    }
 }

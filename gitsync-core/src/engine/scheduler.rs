@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
-use super::parts::Parts;
+use super::parts::{Parts, blocking};
 use super::relay::relay_outbox;
 use crate::cancel::Cancellation;
 use crate::error::Result;
-use crate::rules::DueScan;
+use crate::model::{RepositoryId, TaskId, TaskKind, TaskParameters};
+use crate::rules::{DueScan, Paused, Request};
 
 /// Looks for due repositories. Any number may run at once; there is no leader.
 ///
@@ -52,10 +53,37 @@ impl Scheduler {
 
     async fn look(&self) -> Result<Found> {
         let batch = self.parts.options.schedule_batch;
-        let due = self.parts.store.request_due(batch).await?;
+        let mut due = self.parts.store.request_due(batch).await?;
+        for paused in self.with_other_credentials(&due.paused).await? {
+            let sync = Request { kind: TaskKind::Sync, parameters: TaskParameters::default(), id: TaskId::generate() };
+            match self.parts.store.request_task(paused, &sync).await {
+                Ok(requested) => {
+                    info!(repository = %paused, "its credentials have changed: it is synced again");
+                    due.tasks.push(requested.task);
+                }
+                Err(error) => warn!(%error, repository = %paused, "cannot go on with other credentials"),
+            }
+        }
         // Several who relay at once may all get the same tasks, so that some of those just made are left.
         let relayed = relay_outbox(&self.parts, batch).await?;
         Ok(Found { due, relayed })
+    }
+
+    /// Returns those of some paused repositories that have other credentials than those that were refused, as far as can be
+    /// told. Where it cannot, the credentials are no reason to wait.
+    async fn with_other_credentials(&self, paused: &[Paused]) -> Result<Vec<RepositoryId>> {
+        if paused.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (transport, paused) = (Arc::clone(&self.parts.transport), paused.to_vec());
+        let have_others = move |paused: &Paused| match transport.credential_revision(&paused.source) {
+            Ok(current) => current != Some(paused.refused),
+            Err(error) => {
+                warn!(%error, repository = %paused.repository, "cannot tell whether its credentials have changed");
+                false
+            }
+        };
+        blocking(move || Ok(paused.iter().filter(|one| have_others(one)).map(|one| one.repository).collect())).await
     }
 }
 

@@ -9,7 +9,7 @@ use crate::model::{
     Depth, ObjectId, OrganisationId, RefName, RepositoryId, RepositoryName, Slug, StorageName, StoredError,
 };
 use crate::plan::RefPattern;
-use crate::source::{HostKey, SourceUrl};
+use crate::source::{CredentialRevision, HostKey, SourceUrl};
 use crate::state::RepositoryStatus;
 
 /// What kind of forge a source is on.
@@ -179,6 +179,8 @@ pub struct Repository {
     pub next_sync_at: Option<Timestamp>,
     /// When upstream was first seen to have lost most of its references.
     pub shrank_at: Option<Timestamp>,
+    /// The credentials that upstream refused: it is not synced on schedule until the source has others.
+    pub refused_credentials: Option<CredentialRevision>,
     /// How many tasks in a row have failed.
     pub failures: u32,
     /// How many push targets it has.

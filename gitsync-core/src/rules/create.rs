@@ -56,6 +56,7 @@ fn repository(new: &NewRepository, id: RepositoryId, now: Timestamp) -> Reposito
         last_changed_at: None,
         next_sync_at: None,
         shrank_at: None,
+        refused_credentials: None,
         failures: 0,
         push_targets: 0,
         fence: 0,

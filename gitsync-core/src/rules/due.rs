@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use super::request::{Request, Unfinished, new_task};
 use crate::clock::Timestamp;
-use crate::model::{Repository, SyncTask, TaskId, TaskKind, TaskParameters};
+use crate::model::{Repository, RepositoryId, SyncTask, TaskId, TaskKind, TaskParameters};
+use crate::source::{CredentialRevision, SourceUrl};
 use crate::state::RepositoryStatus;
 
 /// When a repository without an interval of its own is looked at again, should its task end without saying when.
 pub const DUE_AGAIN: Duration = Duration::from_secs(3600);
+
+/// How often it is looked whether a repository has other credentials than those that were refused.
+pub const CREDENTIALS_LOOK: Duration = Duration::from_secs(60);
 
 /// The rows that the due-scan changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,12 +23,26 @@ pub struct Due {
     pub task: Option<SyncTask>,
 }
 
+/// A repository that is not synced on schedule while its source has the credentials that were refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paused {
+    /// The repository.
+    pub repository: RepositoryId,
+    /// Its source.
+    pub source: SourceUrl,
+    /// The credentials that were refused.
+    pub refused: CredentialRevision,
+}
+
 /// What a look for due repositories found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DueScan {
     /// The new tasks.
     pub tasks: Vec<SyncTask>,
-    /// How many repositories were due, also those that have an unfinished task. Fewer than asked for: there are no more.
+    /// Those that are due, but got no task because their credentials were refused. Whoever scans asks whether they have others
+    /// by now, and then requests a sync.
+    pub paused: Vec<Paused>,
+    /// How many repositories were due, also those that are paused or have an unfinished task. Fewer than asked for: there are no more.
     pub looked_at: usize,
 }
 
@@ -38,15 +56,26 @@ pub fn is_due(repository: &Repository, now: Timestamp) -> bool {
 /// Decides what becomes of a repository that is due; `id` is for the task.
 ///
 /// The due time moves on at once, so that no other scan finds the repository; the end of the task sets the true one. An
-/// unfinished task is left as it is: a schedule does not cut the pause before a retry short.
+/// unfinished task is left as it is: a schedule does not cut the pause before a retry short. One that is [`paused`] is looked
+/// at again soon.
 pub fn due(repository: &Repository, unfinished: Unfinished<'_>, id: TaskId, now: Timestamp) -> Due {
-    let pause = repository.sync_interval.unwrap_or(DUE_AGAIN).max(Duration::from_secs(1));
+    let is_paused = paused(repository).is_some();
+    let pause = match repository.sync_interval {
+        _ if is_paused => CREDENTIALS_LOOK,
+        own => own.unwrap_or(DUE_AGAIN).max(Duration::from_secs(1)),
+    };
     let is_idle = unfinished.pending.is_none() && unfinished.running.is_none();
     let request = Request { kind: TaskKind::Sync, parameters: TaskParameters::default(), id };
     Due {
         repository: Repository { next_sync_at: Some(now.after(pause)), ..repository.clone() },
-        task: is_idle.then(|| new_task(repository, &request, false, now)),
+        task: (is_idle && !is_paused).then(|| new_task(repository, &request, false, now)),
     }
+}
+
+/// Tells what has to change before a repository is synced on schedule again, if its credentials were refused.
+pub fn paused(repository: &Repository) -> Option<Paused> {
+    let (source, refused) = (repository.source.clone()?, repository.refused_credentials?);
+    Some(Paused { repository: repository.id, source, refused })
 }
 
 #[cfg(test)]
@@ -84,6 +113,17 @@ mod tests {
         let often = Repository { sync_interval: Some(minute), ..due_repository() };
         let Due { repository, .. } = due(&often, Unfinished::default(), TaskId::generate(), NOW);
         assert_eq!(repository.next_sync_at, Some(NOW.after(minute)));
+    }
+
+    #[test]
+    fn one_whose_credentials_were_refused_is_looked_at_and_not_synced() {
+        let refused = CredentialRevision::new(7);
+        let repository = Repository { refused_credentials: Some(refused), ..due_repository() };
+        let source = repository.source.clone().unwrap();
+        assert_eq!(paused(&repository), Some(Paused { repository: repository.id, source, refused }));
+        let Due { repository, task } = due(&repository, Unfinished::default(), TaskId::generate(), NOW);
+        assert_eq!((repository.next_sync_at, task), (Some(NOW.after(CREDENTIALS_LOOK)), None));
+        assert_eq!(paused(&due_repository()), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ObjectId, RefName, Repository, StoredError, SyncTask};
 use crate::plan::SHRINK_PATIENCE;
-use crate::source::SourceUrl;
+use crate::source::{CredentialRevision, SourceUrl};
 use crate::state::{RepositoryStatus, TaskStatus};
 
 /// What a completed task knows of its repository.
@@ -41,6 +41,13 @@ pub enum Outcome {
     Completed(Option<Box<Completion>>),
     /// It failed for good.
     Failed(StoredError),
+    /// It failed for good because upstream refuses the credentials: the schedule pauses until the source has others.
+    Refused {
+        /// What upstream said.
+        error: StoredError,
+        /// What the source had when the attempt began.
+        credentials: CredentialRevision,
+    },
     /// It was cancelled.
     Cancelled,
     /// It failed and is to be tried again.
@@ -88,7 +95,7 @@ pub fn finish(
     };
     let next_status = match outcome {
         Outcome::Completed(_) => TaskStatus::Completed,
-        Outcome::Failed(_) => TaskStatus::Failed,
+        Outcome::Failed(_) | Outcome::Refused { .. } => TaskStatus::Failed,
         Outcome::Cancelled => TaskStatus::Cancelled,
         Outcome::Retry { .. } | Outcome::Released => TaskStatus::Pending,
     };
@@ -103,7 +110,8 @@ pub fn finish(
         Outcome::Completed(None) => books.task.error = None,
         Outcome::Completed(Some(completion)) => books.complete(completion, next_sync_at, now)?,
         Outcome::Failed(error) if error.kind == ErrorKind::UpstreamShrank => books.shrink(error, now)?,
-        Outcome::Failed(error) => books.fail(error, next_sync_at)?,
+        Outcome::Failed(error) => books.fail(error, None, next_sync_at)?,
+        Outcome::Refused { error, credentials } => books.fail(error, Some(*credentials), next_sync_at)?,
         Outcome::Cancelled => restore(&mut books.repository, task.status_before.as_ref()),
         Outcome::Retry { error, at, spent } => books.retry(Some(error), *at, *spent),
         Outcome::Released => books.retry(None, now, false),
@@ -139,6 +147,7 @@ impl Finished {
         repository.size_bytes = found.size_bytes;
         repository.shrank_at = None;
         repository.recording = None;
+        repository.refused_credentials = None;
         repository.failures = 0;
         repository.next_sync_at = next_sync_at;
         if found.synced {
@@ -150,7 +159,12 @@ impl Finished {
         Ok(())
     }
 
-    fn fail(&mut self, error: &StoredError, next_sync_at: Option<Timestamp>) -> Result<()> {
+    fn fail(
+        &mut self,
+        error: &StoredError,
+        refused: Option<CredentialRevision>,
+        next_sync_at: Option<Timestamp>,
+    ) -> Result<()> {
         self.task.error = Some(error.clone());
         let repository = &mut self.repository;
         if !repository.status.is_busy() && error.kind != ErrorKind::Corrupt {
@@ -162,6 +176,7 @@ impl Finished {
             repository.status = RepositoryStatus::Failed;
         }
         repository.error = Some(shown(&self.task, error).clone());
+        repository.refused_credentials = refused;
         repository.failures = repository.failures.saturating_add(1);
         repository.next_sync_at = next_sync_at;
         Ok(())
@@ -179,6 +194,7 @@ impl Finished {
         }
         let since = *repository.shrank_at.get_or_insert(now);
         repository.error = Some(shown(&self.task, error).clone());
+        repository.refused_credentials = None;
         repository.next_sync_at = Some(since.after(SHRINK_PATIENCE).max(now.after(Duration::from_secs(1))));
         Ok(())
     }
@@ -268,6 +284,24 @@ mod tests {
         assert_eq!((repository.status, repository.failures), (RepositoryStatus::Failed, 3));
         assert_eq!(repository.error, task.error);
         assert_eq!(repository.recording, Some(1), "what was half recorded is walked again");
+    }
+
+    #[test]
+    fn refused_credentials_are_noted_until_the_next_attempt_ends_otherwise() {
+        let credentials = CredentialRevision::new(7);
+        let refused = Outcome::Refused { error: error(ErrorKind::Unauthenticated), credentials };
+        let Finished { repository, task, .. } = end(&refused, None);
+        assert_eq!((repository.status, repository.refused_credentials), (RepositoryStatus::Failed, Some(credentials)));
+        assert_eq!((task.status, repository.failures), (TaskStatus::Failed, 3));
+        assert_eq!((&repository.error, repository.next_sync_at), (&task.error, Some(LATER)));
+
+        let (at_work, task) = at_work(TaskKind::Sync);
+        let paused = Repository { refused_credentials: Some(credentials), ..at_work };
+        let after = |outcome| finish(&paused, &task, None, &outcome, None, NOW).unwrap().repository.refused_credentials;
+        assert_eq!(after(Outcome::Completed(Some(Box::default()))), None);
+        assert_eq!(after(Outcome::Failed(error(ErrorKind::SourceNotFound))), None);
+        assert_eq!(after(Outcome::Failed(error(ErrorKind::UpstreamShrank))), None);
+        assert_eq!(after(Outcome::Cancelled), Some(credentials));
     }
 
     #[test]

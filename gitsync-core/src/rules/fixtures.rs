@@ -37,6 +37,7 @@ pub(super) fn repository() -> Repository {
         last_changed_at: None,
         next_sync_at: None,
         shrank_at: None,
+        refused_credentials: None,
         failures: 0,
         push_targets: 0,
         fence: 0,

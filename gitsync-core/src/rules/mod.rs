@@ -30,7 +30,7 @@ pub use bounds::{
 };
 pub use cancel::cancel;
 pub use create::create;
-pub use due::{DUE_AGAIN, Due, DueScan, due, is_due};
+pub use due::{CREDENTIALS_LOOK, DUE_AGAIN, Due, DueScan, Paused, due, is_due, paused};
 pub use edit::edit;
 pub use finish::{Completion, Finished, Outcome, finish};
 pub use job::{job, lane};
@@ -41,7 +41,7 @@ pub use push::{
     remove_push_target,
 };
 pub use request::{Disposition, Request, Requested, Unfinished, request};
-pub use rhythm::{Rhythm, next_sync_at};
+pub use rhythm::{Rhythm, look_at_credentials_at, next_sync_at};
 pub use start::{Start, start};
 pub use storage::{MAX_MACHINE_BYTES, is_fresh, may_serve, report_storage};
 pub use upkeep::needs_upkeep;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::due::CREDENTIALS_LOOK;
 use crate::clock::Timestamp;
 use crate::model::Repository;
 
@@ -32,6 +33,16 @@ pub fn next_sync_at(repository: &Repository, rhythm: Rhythm, chance: f64, now: T
     let doubled = pause.saturating_mul(1_u32.checked_shl(repository.failures).unwrap_or(u32::MAX));
     let pause = doubled.min(rhythm.max.max(pause));
     Some(now.after(pause.mul_f64(1.0 + JITTER * (2.0 * chance.clamp(0.0, 1.0) - 1.0))))
+}
+
+/// Decides when it is looked first whether a repository, as it is after an attempt that ends now, has other credentials than
+/// those that were refused just now: soon, unless some were refused before.
+///
+/// Then the pause doubles with each failure, up to about an hour: processes that do not agree on what the credentials are
+/// shall not make each other try again and again.
+pub fn look_at_credentials_at(repository: &Repository, were_refused_before: bool, now: Timestamp) -> Timestamp {
+    let doublings = if were_refused_before { repository.failures.saturating_sub(1).min(6) } else { 0 };
+    now.after(CREDENTIALS_LOOK * 2_u32.pow(doublings))
 }
 
 #[cfg(test)]
@@ -87,6 +98,22 @@ mod tests {
         let created_at = NOW.before(2 * 3600 * Duration::from_secs(1));
         let never = Repository { last_changed_at: None, created_at, ..repository() };
         assert_eq!(pause(&never), 60 * MINUTE);
+    }
+
+    #[test]
+    fn refused_credentials_are_looked_at_soon_unless_some_were_refused_before() {
+        for (failures, before, minutes) in [
+            (1, false, 1),
+            (9, false, 1),
+            (1, true, 1),
+            (2, true, 2),
+            (4, true, 8),
+            (7, true, 64),
+            (u32::MAX, true, 64),
+        ] {
+            let at = look_at_credentials_at(&quiet_for(3600, failures), before, NOW);
+            assert_eq!(at.since(NOW), minutes * MINUTE, "{failures} failures");
+        }
     }
 
     #[test]

@@ -37,7 +37,8 @@ mod url;
 
 pub use builder::SourcePolicyBuilder;
 pub use credentials::{
-    ChainedCredentials, CredentialProvider, Credentials, EnvironmentCredentials, FileCredentials, NoCredentials,
+    ChainedCredentials, CredentialProvider, CredentialRevision, Credentials, EnvironmentCredentials, FileCredentials,
+    NoCredentials,
 };
 pub use host::{Host, HostKey};
 pub use parse::ParsedSource;

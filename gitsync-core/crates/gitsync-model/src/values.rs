@@ -9,7 +9,7 @@ use gitsync_core::model::{
 use gitsync_core::plan::{Movement, MovementKind, RefPattern};
 use gitsync_core::queue::JobOutcome;
 use gitsync_core::rules::{Completion, Outcome, PushOutcome};
-use gitsync_core::source::SourceUrl;
+use gitsync_core::source::{CredentialRevision, SourceUrl};
 use gitsync_core::store::{Recording, RepositoryPatch};
 use gitsync_core::{ErrorKind, Timestamp};
 use proptest::collection::vec;
@@ -40,6 +40,7 @@ pub(crate) struct Wish {
 pub(crate) enum End {
     Completed(Option<Box<Completion>>),
     Failed(StoredError),
+    Refused { error: StoredError, credentials: u32 },
     Cancelled,
     Retry { error: StoredError, seconds: u64, is_spent: bool, blocked: Option<u64> },
     Released,
@@ -50,6 +51,9 @@ impl End {
         match self {
             End::Completed(books) => Outcome::Completed(books.clone()),
             End::Failed(error) => Outcome::Failed(error.clone()),
+            End::Refused { error, credentials } => {
+                Outcome::Refused { error: error.clone(), credentials: CredentialRevision::new(*credentials) }
+            }
             End::Cancelled => Outcome::Cancelled,
             End::Retry { error, seconds, is_spent, .. } => {
                 Outcome::Retry { error: error.clone(), at: later(now, *seconds), spent: *is_spent }
@@ -60,7 +64,7 @@ impl End {
 
     pub(crate) fn of_job(&self, now: Timestamp) -> JobOutcome {
         match self {
-            End::Completed(_) | End::Failed(_) | End::Cancelled => JobOutcome::Done,
+            End::Completed(_) | End::Failed(_) | End::Refused { .. } | End::Cancelled => JobOutcome::Done,
             End::Retry { seconds, is_spent, blocked, .. } => JobOutcome::Retry {
                 at: later(now, *seconds),
                 spent: *is_spent,
@@ -210,6 +214,10 @@ pub(crate) fn end() -> impl Strategy<Value = End> {
         4 => completion().prop_map(|books| End::Completed(Some(Box::new(books)))),
         1 => Just(End::Completed(None)),
         1 => error.prop_map(End::Failed),
+        1 => (0..3_u32).prop_map(|credentials| {
+            let error = StoredError { kind: ErrorKind::Unauthenticated, message: "why".into() };
+            End::Refused { error, credentials }
+        }),
         1 => Just(End::Cancelled),
         1 => Just(End::Released),
         2 => retry.prop_map(|(error, seconds, is_spent, blocked)| End::Retry { error, seconds, is_spent, blocked }),

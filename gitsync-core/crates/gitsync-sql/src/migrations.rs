@@ -34,6 +34,7 @@ pub fn migrations() -> &'static [Migration] {
         Migration { version: 5, name: "verify repositories", build: schema::task::verify },
         Migration { version: 6, name: "add push targets", build: schema::push_target::add_push_targets },
         Migration { version: 7, name: "order jobs by urgency", build: schema::job::order_by_urgency },
+        Migration { version: 8, name: "note refused credentials", build: schema::repository::name_refused_credentials },
     ]
 }
 

@@ -72,6 +72,15 @@ impl Row {
         T::try_from(value).map_err(|_| corrupt(column, format!("{value} is out of range")))
     }
 
+    /// Returns a number of another type, or NULL.
+    ///
+    /// # Errors
+    /// As [`Row::opt_int`], or if the number does not fit.
+    pub fn opt_number<T: TryFrom<i64>>(&mut self, column: &str) -> Result<Option<T>> {
+        let narrow = |value| T::try_from(value).map_err(|_| corrupt(column, format!("{value} is out of range")));
+        self.opt_int(column)?.map(narrow).transpose()
+    }
+
     /// Returns true or false.
     ///
     /// # Errors

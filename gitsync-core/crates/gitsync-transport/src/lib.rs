@@ -63,7 +63,7 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use gitsync_core::source::{CredentialProvider, NoCredentials, Scheme, SourcePolicy, SourceUrl};
+use gitsync_core::source::{CredentialProvider, CredentialRevision, NoCredentials, Scheme, SourcePolicy, SourceUrl};
 use gitsync_core::transport::{CallLimits, Connection, HttpRequest, HttpResponse, Service, Transport};
 use gitsync_core::{Error, ErrorKind, Result};
 
@@ -126,6 +126,10 @@ impl fmt::Debug for NetTransport {
 }
 
 impl Transport for NetTransport {
+    fn credential_revision(&self, source: &SourceUrl) -> Result<Option<CredentialRevision>> {
+        self.credentials.revision(source).map(Some)
+    }
+
     fn http(&self, request: HttpRequest<'_>, limits: &CallLimits) -> Result<HttpResponse> {
         limits.check()?;
         if !request.source.scheme().is_http() {

@@ -1,6 +1,7 @@
 //! The engine around a scripted git engine and a database in memory.
 
 mod crashes;
+mod credentials;
 mod faults;
 #[cfg(feature = "testing")]
 mod heartbeats;

@@ -1,6 +1,6 @@
 //! An engine with everything a test can turn.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,6 +69,11 @@ impl World {
     pub(super) fn engine_with(&self, steps: Arc<dyn StepHook>, options: EngineOptions) -> GitSync {
         let options = EngineOptions { git_program: self.git_program(), ..options };
         self.builder().steps(steps).repos_dir(self.dir.path()).options(options).build().unwrap()
+    }
+
+    /// The directory of the storage.
+    pub(super) fn root(&self) -> &Path {
+        self.dir.path()
     }
 
     /// Where the git program is, if a test puts one there: to the real one the scripted repositories are none.

@@ -14,15 +14,16 @@ use self::leases::{Ending, Leases, LiveJob};
 use self::storages::Storages;
 use self::verdict::{Verdict, verdict};
 use super::metrics;
-use super::parts::Parts;
+use super::parts::{Parts, blocking};
 use super::store_time::StoreTime;
 use super::task::{Attempt, Done};
 use crate::cancel::Cancellation;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Repository, StoredError, TaskId, TaskKind};
+use crate::model::{Repository, StoredError, SyncTask, TaskId, TaskKind};
 use crate::queue::{ClaimRequest, ClaimedJob, JobOutcome, MAX_BATCH};
 use crate::rules::{Completion, Outcome, job, lane, next_sync_at};
+use crate::source::{CredentialRevision, SourceUrl};
 use crate::state::TaskStatus;
 use crate::store::{StartedTask, StartedWork};
 
@@ -210,11 +211,21 @@ impl JobRun {
             info!("task started");
             // A deletion has been promised: it is tried for ever.
             let gives_up = claimed.exhausted && started.task.kind != TaskKind::Delete;
+            // What the attempt will show upstream, or older: with newer ones it would not have been refused.
+            let credentials = self.credentials(&started).await;
             let result =
                 if gives_up { Err(exhausted(&started)) } else { self.attempt(started.clone(), time.clone()).await };
-            self.conclude(claimed, &started, result, time.now()).await
+            self.conclude(claimed, &started, credentials, result, time.now()).await
         };
         attempt.instrument(span).await
+    }
+
+    /// Tells which credentials the source of a task has, if it has one and that can be told.
+    async fn credentials(&self, started: &StartedWork) -> Option<CredentialRevision> {
+        let source = source(&started.task, &started.repository).cloned()?;
+        let transport = Arc::clone(&self.parts.transport);
+        // An error is that of the attempt, too.
+        blocking(move || transport.credential_revision(&source)).await.ok().flatten()
     }
 
     async fn not_started(&self, claimed: &ClaimedJob, error: &Error) -> Option<JobOutcome> {
@@ -296,6 +307,7 @@ impl JobRun {
         &self,
         claimed: &ClaimedJob,
         started: &StartedWork,
+        credentials: Option<CredentialRevision>,
         result: Result<(Done, Option<Timestamp>)>,
         now: Timestamp,
     ) -> Option<JobOutcome> {
@@ -323,7 +335,7 @@ impl JobRun {
                 warn!(%error, error_kind = %error.kind(), "the attempt failed");
                 let error = self.live.explain(error);
                 let attempt = if claimed.exhausted { u32::MAX } else { claimed.attempt };
-                (verdict(started, &error, self.live.ending(), attempt, options, now)?, None)
+                (verdict(started, &error, credentials, self.live.ending(), attempt, options, now)?, None)
             }
         };
         let work = started.work;
@@ -344,6 +356,14 @@ impl JobRun {
                 Some(JobOutcome::Retry { at, spent: true, block_host_until: None })
             }
         }
+    }
+}
+
+/// Returns what a task takes from upstream by, if it does.
+fn source<'s>(task: &'s SyncTask, repository: &'s Repository) -> Option<&'s SourceUrl> {
+    match task.kind {
+        TaskKind::Migrate | TaskKind::Sync => task.parameters.source.as_ref().or(repository.source.as_ref()),
+        TaskKind::Initialize | TaskKind::Maintain | TaskKind::Delete => None,
     }
 }
 

@@ -8,7 +8,8 @@ use crate::engine::options::EngineOptions;
 use crate::error::{Error, ErrorKind};
 use crate::model::{Repository, StoredError, TaskKind};
 use crate::queue::JobOutcome;
-use crate::rules::{Outcome, next_sync_at};
+use crate::rules::{Outcome, look_at_credentials_at, next_sync_at};
+use crate::source::CredentialRevision;
 use crate::store::StartedWork;
 
 /// The longest time a host is left alone because it asked for that.
@@ -32,6 +33,7 @@ pub(super) struct Verdict {
 pub(super) fn verdict(
     started: &StartedWork,
     error: &Error,
+    credentials: Option<CredentialRevision>,
     ending: Option<Ending>,
     attempt: u32,
     options: &EngineOptions,
@@ -68,10 +70,19 @@ pub(super) fn verdict(
         None => {
             let failures = started.repository.failures.saturating_add(1);
             let repository = Repository { failures, ..started.repository.clone() };
-            Some(Verdict {
-                task: Outcome::Failed(StoredError::from(error)),
-                job: JobOutcome::Done,
-                next_sync_at: next_sync_at(&repository, options.rhythm(), fastrand::f64(), now),
+            let next_sync_at = next_sync_at(&repository, options.rhythm(), fastrand::f64(), now);
+            let stored = StoredError::from(error);
+            Some(match credentials.filter(|_| error.kind() == ErrorKind::Unauthenticated) {
+                Some(credentials) => {
+                    let refused_before = started.repository.refused_credentials.is_some();
+                    let look_at = look_at_credentials_at(&repository, refused_before, now);
+                    Verdict {
+                        task: Outcome::Refused { error: stored, credentials },
+                        job: JobOutcome::Done,
+                        next_sync_at: next_sync_at.map(|_| look_at),
+                    }
+                }
+                None => Verdict { task: Outcome::Failed(stored), job: JobOutcome::Done, next_sync_at },
             })
         }
     }

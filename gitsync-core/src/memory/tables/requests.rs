@@ -44,6 +44,7 @@ impl Tables {
         for (_, id) in due {
             let Due { repository, task } =
                 rules::due(&self.row(id)?.repository, self.unfinished(id), TaskId::generate(), now);
+            found.paused.extend(rules::paused(&repository));
             self.write(repository, &task)?;
             found.tasks.extend(task);
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{CredentialProvider, Credentials};
+use super::{CredentialProvider, CredentialRevision, Credentials};
 use crate::error::Result;
 use crate::source::SourceUrl;
 
@@ -35,6 +35,15 @@ impl CredentialProvider for ChainedCredentials {
             }
         }
         Ok(None)
+    }
+
+    fn revision(&self, source: &SourceUrl) -> Result<CredentialRevision> {
+        for provider in &self.0 {
+            if provider.credentials(source)?.is_some() {
+                return provider.revision(source);
+            }
+        }
+        Ok(CredentialRevision::of(source, None))
     }
 }
 

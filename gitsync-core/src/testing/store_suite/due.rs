@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::harness::{SECOND, StoreHarness, completion, error};
 use crate::error::ErrorKind;
 use crate::model::{Repository, RepositoryId, SyncTask, TaskKind};
-use crate::rules::{self, DUE_AGAIN, Outcome};
+use crate::rules::{self, CREDENTIALS_LOOK, DUE_AGAIN, DueScan, Outcome, Paused};
+use crate::source::CredentialRevision;
 use crate::state::TaskStatus;
 use crate::store::RepositoryPatch;
 
@@ -105,6 +106,33 @@ pub async fn a_failed_repository_is_due_again(h: StoreHarness) {
     h.store.finish_task(work.work, &failed, None, next).await.expect("the task can fail");
     h.clock.advance(61 * SECOND);
     assert_eq!(scan(&h, 10).await, [repository]);
+}
+
+/// One whose credentials were refused gets no task, but is handed out to who can tell whether it has others.
+pub async fn one_whose_credentials_were_refused_is_paused(h: StoreHarness) {
+    let repository = h.migrated("r").await.id;
+    let work = h.running(repository, TaskKind::Sync).await;
+    let credentials = CredentialRevision::new(u32::MAX);
+    let refused = Outcome::Refused { error: error(ErrorKind::Unauthenticated), credentials };
+    let next = Some(h.in_seconds(60));
+    let task = h.store.finish_task(work.work, &refused, None, next).await.expect("the task can fail");
+    assert_eq!(task.status, TaskStatus::Failed);
+    let failed = h.repository(repository).await;
+    assert_eq!((failed.refused_credentials, failed.next_sync_at), (Some(credentials), next));
+
+    let source = failed.source.clone().expect("it has a source");
+    let paused = Paused { repository, source, refused: credentials };
+    for _ in 0..2 {
+        assert_eq!(h.store.request_due(10).await.expect("it can be scanned"), DueScan::default());
+        h.clock.advance(CREDENTIALS_LOOK + SECOND);
+        let found = h.store.request_due(10).await.expect("it can be scanned");
+        assert_eq!(found, DueScan { tasks: vec![], paused: vec![paused.clone()], looked_at: 1 });
+        h.assert_at(h.repository(repository).await.next_sync_at, h.in_seconds(CREDENTIALS_LOOK.as_secs()));
+    }
+    h.synced(repository, Vec::new()).await;
+    assert_eq!(h.repository(repository).await.refused_credentials, None);
+    h.clock.advance(2 * DUE_AGAIN);
+    assert_eq!(scan(&h, 10).await, [repository], "the schedule goes on");
 }
 
 /// Of many who scan at once, one gets each repository.

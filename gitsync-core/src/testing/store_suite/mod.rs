@@ -88,6 +88,7 @@ macro_rules! store_suite {
                 unfinished_tasks_are_left_alone,
                 what_is_not_scheduled_is_not_due,
                 a_failed_repository_is_due_again,
+                one_whose_credentials_were_refused_is_paused,
                 scans_at_once_make_one_task_each,
             ]
             lifecycle: [

@@ -2,6 +2,7 @@
 
 use gitsync_core::model::{Depth, Layout, OrganisationId, RefName, Repository, RepositoryId, SourceType};
 use gitsync_core::plan::RefPattern;
+use gitsync_core::source::CredentialRevision;
 use gitsync_core::state::RepositoryStatus;
 use gitsync_core::{Result, Timestamp};
 
@@ -10,8 +11,8 @@ use crate::schema::repository::{
     ARCHIVED_ERROR_KIND, ARCHIVED_ERROR_MESSAGE, ARCHIVED_STATUS, BASELINE_DIGEST, CREATED_AT, DEFAULT_BRANCH,
     DELETED_AT, DEPTH, DESCRIPTION, ERROR_KIND, ERROR_MESSAGE, EXCLUDE_REFS, FAILURES, FENCE, ID, IS_PUBLIC,
     LAST_CHANGED_AT, LAST_COMMIT, LAST_SYNCED_AT, LAYOUT, NAME, NAME_FOLDED, NEXT_SYNC_AT, ORGANISATION, OWNER,
-    POLICY_DIGEST, PUSH_TARGETS, RECORDED_REFS, RECORDING, SHRANK_AT, SIZE_BYTES, SOURCE, SOURCE_TYPE, STATUS, STORAGE,
-    SYNC_INTERVAL, TOTAL_COMMITS, UPDATED_AT, VERSION,
+    POLICY_DIGEST, PUSH_TARGETS, RECORDED_REFS, RECORDING, REFUSED_CREDENTIALS, SHRANK_AT, SIZE_BYTES, SOURCE,
+    SOURCE_TYPE, STATUS, STORAGE, SYNC_INTERVAL, TOTAL_COMMITS, UPDATED_AT, VERSION,
 };
 use crate::statement::Record;
 use crate::{Row, Value};
@@ -52,6 +53,7 @@ pub(crate) fn record(repository: &Repository) -> Record {
         (LAST_CHANGED_AT, repository.last_changed_at.into()),
         (NEXT_SYNC_AT, repository.next_sync_at.into()),
         (SHRANK_AT, repository.shrank_at.into()),
+        (REFUSED_CREDENTIALS, repository.refused_credentials.map(|revision| i64::from(revision.number())).into()),
         (FAILURES, repository.failures.into()),
         (PUSH_TARGETS, repository.push_targets.into()),
         (FENCE, repository.fence.into()),
@@ -94,6 +96,7 @@ pub(crate) fn read(row: &mut Row) -> Result<Repository> {
         last_changed_at: row.opt_timestamp(LAST_CHANGED_AT)?,
         next_sync_at: row.opt_timestamp(NEXT_SYNC_AT)?,
         shrank_at: row.opt_timestamp(SHRANK_AT)?,
+        refused_credentials: row.opt_number(REFUSED_CREDENTIALS)?.map(CredentialRevision::new),
         failures: row.number(FAILURES)?,
         push_targets: row.number(PUSH_TARGETS)?,
         fence: row.int(FENCE)?,

@@ -5,6 +5,7 @@ use gitsync_core::state::RepositoryStatus;
 use sea_query::{Expr, ForeignKey, IndexCreateStatement, TableCreateStatement};
 
 use super::{boolean, int, one_of, opt_bytes, opt_int, opt_text, organisation, text};
+use crate::Dialect;
 
 super::names!("repository" {
     ID = "id",
@@ -36,7 +37,7 @@ super::names!("repository" {
     LAST_CHANGED_AT = "last_changed_at",
     NEXT_SYNC_AT = "next_sync_at",
     SHRANK_AT = "shrank_at",
-    CREDENTIALS_REFUSED_AT = "credentials_refused_at",
+    REFUSED_CREDENTIALS = "refused_credentials",
     FAILURES = "failures",
     FENCE = "fence",
     RECORDING = "recording",
@@ -82,8 +83,8 @@ pub(crate) fn table() -> TableCreateStatement {
         .col(opt_int(LAST_CHANGED_AT))
         .col(opt_int(NEXT_SYNC_AT))
         .col(opt_int(SHRANK_AT))
-        // Since when there are no syncs because the credentials were refused. Nothing sets it yet.
-        .col(opt_int(CREDENTIALS_REFUSED_AT))
+        // Nothing ever set it under this name; see `name_refused_credentials`.
+        .col(opt_int("credentials_refused_at"))
         .col(int(FAILURES))
         .col(int(FENCE))
         .col(opt_int(RECORDING))
@@ -100,6 +101,11 @@ pub(crate) fn table() -> TableCreateStatement {
                 .to(organisation::TABLE, organisation::ID),
         )
         .to_owned()
+}
+
+/// Gives the column that was meant for the credentials that were refused the name of what it holds: which those are.
+pub(crate) fn name_refused_credentials(_: Dialect) -> Vec<String> {
+    vec![r#"ALTER TABLE "repository" RENAME COLUMN "credentials_refused_at" TO "refused_credentials""#.to_owned()]
 }
 
 pub(crate) fn indexes() -> Vec<IndexCreateStatement> {

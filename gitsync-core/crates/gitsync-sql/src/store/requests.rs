@@ -98,6 +98,7 @@ pub async fn request_due(connection: &mut dyn Connection, limit: usize) -> Resul
         let Due { repository, task } = rules::due(&repository, unfinished.as_ref(), TaskId::generate(), now);
         let postpone = repositories::set_due(dialect, repository.id, repository.next_sync_at)?;
         connection.execute(postpone).await?;
+        found.paused.extend(rules::paused(&repository));
         found.tasks.extend(task);
     }
     execute_all(connection, tasks::insert_many(dialect, &found.tasks)?).await?;

@@ -213,3 +213,5 @@ CREATE INDEX "job_urgent" ON "job" ("priority",
     "run_at",
     "id",
     "leased_until") WHERE leased_until IS NULL AND priority IS NOT NULL;
+-- 8: note refused credentials
+ALTER TABLE "repository" RENAME COLUMN "credentials_refused_at" TO "refused_credentials";
