@@ -16,10 +16,12 @@ use crate::options::{Backend, Database, Options, Role};
 pub(crate) async fn open(options: &Options) -> Result<GitSync> {
     let policy = options.policy()?;
     let backend = backend(options);
+    let transport = NetTransport::new(policy.clone(), options.net());
+    let transport = transport.with_credentials(Arc::new(options.credentials()?));
     let builder = database(options)
         .await?
         .backend(backend)
-        .transport(Arc::new(NetTransport::new(policy.clone(), options.net())))
+        .transport(Arc::new(transport))
         .policy(policy)
         .options(options.engine());
     options.storage.check()?;

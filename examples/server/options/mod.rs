@@ -9,7 +9,7 @@ mod work;
 use anyhow::Result;
 use clap::Parser;
 use gitsync_core::engine::EngineOptions;
-use gitsync_core::source::SourcePolicy;
+use gitsync_core::source::{ChainedCredentials, SourcePolicy};
 use gitsync_transport::NetOptions;
 
 use self::observation::Observation;
@@ -60,6 +60,11 @@ impl Options {
     /// Returns the settings of the way out to upstreams.
     pub(crate) fn net(&self) -> NetOptions {
         self.sources.net()
+    }
+
+    /// Returns who knows the credentials of sources.
+    pub(crate) fn credentials(&self) -> Result<ChainedCredentials> {
+        self.sources.credentials()
     }
 
     /// Returns the engine's options.

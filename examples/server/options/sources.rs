@@ -1,12 +1,15 @@
 //! What may be fetched from where.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
 use gitsync_core::engine::EngineOptions;
-use gitsync_core::source::{Scheme, SourcePolicy};
+use gitsync_core::source::{
+    ChainedCredentials, CredentialProvider, EnvironmentCredentials, FileCredentials, Scheme, SourcePolicy,
+};
 use gitsync_transport::NetOptions;
 
 /// How many bytes an answer may have beside the pack.
@@ -58,6 +61,11 @@ pub(crate) struct Sources {
     #[arg(long, env = "GITSYNC_KNOWN_HOSTS", value_name = "FILE", value_delimiter = ',')]
     known_hosts: Vec<PathBuf>,
 
+    /// Credentials of sources, a TOML file of mode 0600 that is read again when it changes. What is not in there is looked
+    /// for in the environment, as GITSYNC_CREDENTIAL_<HOST>_TOKEN and the like
+    #[arg(long, env = "GITSYNC_CREDENTIALS_FILE", value_name = "FILE")]
+    credentials_file: Option<PathBuf>,
+
     /// The most references that an upstream may list
     #[arg(long, env = "GITSYNC_MAX_LISTED_REFS", value_name = "N", default_value = "1000000")]
     max_listed_refs: usize,
@@ -80,6 +88,13 @@ impl Sources {
     /// Returns the settings of the way out to upstreams.
     pub(super) fn net(&self) -> NetOptions {
         NetOptions { known_hosts: self.known_hosts.clone(), ..NetOptions::default() }
+    }
+
+    /// Returns who knows the credentials of sources: the file, then the environment.
+    pub(super) fn credentials(&self) -> Result<ChainedCredentials> {
+        let file = self.credentials_file.as_ref().map(FileCredentials::open).transpose()?;
+        let file = file.map(|file| Arc::new(file) as Arc<dyn CredentialProvider>);
+        Ok(ChainedCredentials::new(file.into_iter().chain([Arc::new(EnvironmentCredentials::read()?) as _])))
     }
 
     /// Sets what a fetch may bring.

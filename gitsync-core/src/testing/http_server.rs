@@ -88,6 +88,8 @@ struct State {
     requests: Vec<Request>,
     connections: Vec<TcpStream>,
     remembered: HashMap<Question, Arc<Vec<u8>>>,
+    /// The only `Authorization` headers that are let in, if not everybody is.
+    let_in: Option<Vec<String>>,
     held: usize,
     busy: usize,
     busiest: usize,
@@ -156,6 +158,11 @@ impl SmartHttpServer {
         self.shared.state().behaviours.insert(endpoint, behaviour);
     }
 
+    /// Lets in from now on who sends one of these `Authorization` headers, and nobody else.
+    pub fn let_in(&self, authorizations: &[&str]) {
+        self.shared.state().let_in = Some(authorizations.iter().map(|value| (*value).to_owned()).collect());
+    }
+
     /// Returns the requests that were made, and forgets them.
     pub fn take_requests(&self) -> Vec<Request> {
         std::mem::take(&mut self.shared.state().requests)
@@ -218,6 +225,11 @@ fn serve(connection: &TcpStream, shared: &Shared) -> io::Result<()> {
         let endpoint = if head.method == "POST" { Endpoint::Command } else { Endpoint::Greeting };
         let request = Request { endpoint, headers: head.headers.clone(), body };
         let _busy = Busy::with(request.clone(), shared);
+        if !is_let_in(&request, shared) {
+            let ask = [("WWW-Authenticate", "Basic realm=\"git\"".to_owned())];
+            wire::write_whole(connection, 401, &ask, b"")?;
+            continue;
+        }
         let Some(behaviour) = behaviour(endpoint, shared, connection)? else { return Ok(()) };
         match behaviour {
             Behaviour::Serve => cgi::answer(&shared.root, &head, &request.body, &mut &*connection, None)?,
@@ -241,6 +253,12 @@ fn serve(connection: &TcpStream, shared: &Shared) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+fn is_let_in(request: &Request, shared: &Shared) -> bool {
+    let state = shared.state();
+    let known = |known: &Vec<String>| request.headers.get("authorization").is_some_and(|value| known.contains(value));
+    state.let_in.as_ref().is_none_or(known)
 }
 
 /// Returns how to answer, when the time for that has come; `None` if the client or the server goes before.
