@@ -127,7 +127,11 @@ impl fmt::Debug for NetTransport {
 
 impl Transport for NetTransport {
     fn credential_revision(&self, source: &SourceUrl) -> Result<Option<CredentialRevision>> {
-        self.credentials.revision(source).map(Some)
+        // Whoever refuses those who show none may let them in tomorrow: a repository is made public, or comes back.
+        match self.credentials.credentials(source)? {
+            Some(_) => self.credentials.revision(source).map(Some),
+            None => Ok(None),
+        }
     }
 
     fn http(&self, request: HttpRequest<'_>, limits: &CallLimits) -> Result<HttpResponse> {
