@@ -9,6 +9,7 @@
 //! - [`Upstream`], [`RandomUpstream`], [`SmartHttpServer`], [`GitDaemon`], [`Git`], [`check_mirror`], [`check_depth`]: repositories made,
 //!   served and judged by the git program, which must be installed.
 //! - [`SshServer`], [`KeyPair`]: a server of OpenSSH and keys for it, which must be installed.
+//! - [`TlsServer`], [`Authority`], [`ProxyServer`]: TLS and proxies in front of servers.
 //! - `MockStore`, `MockJobQueue`, `MockGitBackend`: mocks made by mockall, for tests that care for a single call; how
 //!   they are used is told in `mocks`.
 //! - [`FaultyStore`], [`FaultyQueue`]: a database that fails, loses an answer or keeps a call waiting.
@@ -29,9 +30,13 @@ mod judge;
 #[cfg(test)]
 mod listed;
 #[cfg(feature = "testing")]
+mod listening;
+#[cfg(feature = "testing")]
 pub mod mocks;
 mod offline;
 mod per_connection;
+#[cfg(feature = "testing")]
+mod proxy_server;
 pub mod queue_suite;
 mod random_upstream;
 mod run;
@@ -39,6 +44,8 @@ mod size;
 mod ssh_server;
 mod steps;
 pub mod store_suite;
+#[cfg(feature = "testing")]
+mod tls_server;
 pub mod upstream;
 
 pub use clock::ManualClock;
@@ -50,9 +57,13 @@ pub use judge::{check_depth, check_mirror};
 #[cfg(feature = "testing")]
 pub use mocks::{MockGitBackend, MockJobQueue, MockStore, mockall};
 pub use offline::Offline;
+#[cfg(feature = "testing")]
+pub use proxy_server::{ProxyProtocol, ProxyServer};
 pub use random_upstream::RandomUpstream;
 pub use run::run;
 pub use size::size;
 pub use ssh_server::{KeyPair, SshServer};
 pub use steps::DieAt;
+#[cfg(feature = "testing")]
+pub use tls_server::{Authority, Identity, TlsServer};
 pub use upstream::Upstream;

@@ -6,11 +6,15 @@ use gitsync_core::source::{SourceUrl, redact};
 use gitsync_core::{Error, ErrorKind};
 
 use crate::limits::from_io;
+use crate::tls;
 
 /// Returns the error of ours that is inside, or says what the operating system's means.
 pub(crate) fn io_error(error: &io::Error, source: &SourceUrl) -> Error {
     if let Some(error) = from_io(error) {
         return if error.context().any(|(key, _)| key == "url") { error } else { error.with("url", source) };
+    }
+    if let Some(error) = tls::explain(error) {
+        return error.with("url", source);
     }
     let (message, hint) = match error.kind() {
         io::ErrorKind::ConnectionRefused => ("the server refuses connections", "check host and port"),
@@ -18,8 +22,6 @@ pub(crate) fn io_error(error: &io::Error, source: &SourceUrl) -> Error {
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
             ("the server ended the connection early", "the server or the network is overloaded; it will be tried again")
         }
-        // What rustls does not accept arrives so.
-        io::ErrorKind::InvalidData => ("no secure connection is possible", "check the certificate of the server"),
         _ => ("the server cannot be reached", "check host and port, and the network of this machine"),
     };
     Error::new(ErrorKind::SourceUnreachable, message)

@@ -10,7 +10,7 @@ use gitsync_core::transport::{CallLimits, HttpRequest, HttpResponse};
 use gitsync_core::{Error, ErrorKind, Result};
 use secrecy::ExposeSecret;
 use ureq::http::{HeaderValue, Request, header};
-use ureq::unversioned::transport::{Connector, RustlsConnector};
+use ureq::unversioned::transport::Connector;
 use ureq::{Agent, AsSendBody, BodyReader, SendBody};
 
 use crate::answer;
@@ -18,13 +18,34 @@ use crate::failure::{io_error, unusable};
 use crate::limits::{Guard, Meter, into_io};
 use crate::resolver::GuardedResolver;
 use crate::socket::SocketConnector;
-use crate::{NetOptions, NetTransport};
+use crate::tls::TlsConnector;
+use crate::{HostOptions, NetOptions, NetTransport};
 
 /// Bodies up to this size are sent with their length: some servers cannot read chunks.
 const MAX_BUFFERED_BODY: u64 = 1024 * 1024;
 
-/// Creates the client all calls share, and with it the pool of connections.
-pub(crate) fn agent(options: &NetOptions, resolver: GuardedResolver) -> Agent {
+/// The clients all calls share, and with them the pools of connections: one for each setting of hosts, so that a connection is
+/// used for no host it was not made for.
+#[derive(Clone)]
+pub(crate) struct Clients {
+    /// In the order of the options.
+    of_hosts: Vec<Agent>,
+    of_others: Agent,
+}
+
+impl Clients {
+    pub(crate) fn new(options: &NetOptions, resolver: &GuardedResolver) -> Self {
+        let of_hosts = options.hosts.iter().map(|host| client(options, Some(host), resolver)).collect();
+        Clients { of_hosts, of_others: client(options, None, resolver) }
+    }
+
+    fn of(&self, source: &SourceUrl, options: &NetOptions) -> &Agent {
+        let number = source.host().and_then(|host| options.of_host(host));
+        number.and_then(|number| self.of_hosts.get(number)).unwrap_or(&self.of_others)
+    }
+}
+
+fn client(options: &NetOptions, host: Option<&HostOptions>, resolver: &GuardedResolver) -> Agent {
     let config = Agent::config_builder()
         .proxy(None)
         .max_redirects(0)
@@ -37,8 +58,14 @@ pub(crate) fn agent(options: &NetOptions, resolver: GuardedResolver) -> Agent {
         .input_buffer_size(64 * 1024)
         .max_response_header_size(32 * 1024)
         .build();
-    let connector = SocketConnector { timeout: options.connect_timeout }.chain(RustlsConnector::default());
-    Agent::with_parts(config, connector, resolver)
+    let authorities = [&options.ca_certificates].into_iter().chain(host.map(|host| &host.ca_certificates));
+    let certificate = host.and_then(|host| host.client_certificate.as_ref());
+    let sockets = SocketConnector {
+        timeout: options.connect_timeout,
+        proxy: host.and_then(|host| host.proxy.clone()),
+        resolver: resolver.clone(),
+    };
+    Agent::with_parts(config, sockets.chain(TlsConnector::new(authorities, certificate)), resolver.clone())
 }
 
 /// Carries out one exchange with a source that has passed the policy.
@@ -58,19 +85,20 @@ pub(crate) fn exchange(
         builder = builder.header(header::AUTHORIZATION, value);
     }
 
+    let client = transport.clients.of(source, &transport.options);
     let guard = Guard { limits: limits.clone(), idle: transport.options.idle_timeout };
     let response = guard
         .within(|| match body {
-            None => run(&transport.agent, builder.method("GET").body(())),
+            None => run(client, builder.method("GET").body(())),
             Some(body) => {
                 let builder = builder.method("POST");
                 let mut start = Vec::new();
                 Read::take(&mut *body, MAX_BUFFERED_BODY + 1).read_to_end(&mut start)?;
                 if start.len() as u64 <= MAX_BUFFERED_BODY {
-                    return run(&transport.agent, builder.body(start));
+                    return run(client, builder.body(start));
                 }
                 let mut whole = start.chain(body);
-                run(&transport.agent, builder.body(SendBody::from_reader(&mut whole)))
+                run(client, builder.body(SendBody::from_reader(&mut whole)))
             }
         })
         .map_err(|error| client_error(error, source))?;
@@ -134,9 +162,6 @@ fn client_error(error: ureq::Error, source: &SourceUrl) -> Error {
         ureq::Error::Io(error) => io_error(&error, source),
         ureq::Error::LargeResponseHeader(..) => {
             new(ErrorKind::LimitExceeded, "the headers of the answer are too large")
-        }
-        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => {
-            new(ErrorKind::SourceUnreachable, "no secure connection is possible")
         }
         ureq::Error::Http(_) | ureq::Error::BadUri(_) => new(ErrorKind::Internal, "the request cannot be written"),
         _ => new(ErrorKind::SourceUnreachable, "the exchange with the server failed"),

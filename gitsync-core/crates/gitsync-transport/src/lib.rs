@@ -4,8 +4,9 @@
 //! holds for every clone and fetch:
 //!
 //! - **Policy.** A source is checked before anything happens, and every address its host resolves to before the connection is
-//!   made; the connection then goes to one of exactly those addresses. Proxies of the environment are ignored. A file source
-//!   is read if all its parts lie below the file roots, also what its links and lists of alternates lead to. One is pushed to
+//!   made; the connection then goes to one of exactly those addresses. Proxies of the environment are ignored; one that is set
+//!   for a host ([`HostOptions::proxy`]) is itself not judged, and told to connect to one of those addresses. A file source is
+//!   read if all its parts lie below the file roots, also what its links and lists of alternates lead to. One is pushed to
 //!   if they lie below the push roots; its hooks do not run. Other hosts are pushed to if they are among the push hosts.
 //! - **Redirects** are never followed. They come back as
 //!   [`SourceRedirected`](gitsync_core::ErrorKind::SourceRedirected) with the new address of the repository and the status
@@ -15,11 +16,14 @@
 //!   an argument or an environment.
 //! - **Host keys** of `ssh` sources have to be known, see [`NetOptions::known_hosts`]. One that is not, or is another one, is
 //!   [`SourceRefused`](gitsync_core::ErrorKind::SourceRefused), with what was offered (context `key` and `fingerprint`).
+//! - **Certificates** of `https` sources have to be of a public authority, or of a private one that is set for all hosts or for
+//!   this one ([`HostOptions`]). Nothing switches this off. One that is not trusted, has expired or is for another name is told
+//!   as such, and not tried again at once.
 //! - **Limits.** Cancellation, the deadline, and the idle limit end a call wherever it is, also while it resolves, connects or
 //!   waits for a byte. Responses are bounded.
 //!
 //! `file` sources need the `git` program, which reads and writes them for us, and `ssh` sources the `ssh` program of OpenSSH. It
-//! reads no configuration and uses no agent; passwords, keys on hardware and jump hosts are not supported.
+//! reads no configuration and uses no agent; passwords, keys on hardware, jump hosts and proxies are not supported.
 //!
 //! ```no_run
 //! use std::io::Read;
@@ -54,9 +58,11 @@ mod limits;
 mod options;
 mod parts;
 mod process;
+mod proxy;
 mod resolver;
 mod socket;
 mod ssh;
+mod tls;
 
 use std::fmt;
 use std::io;
@@ -67,9 +73,12 @@ use gitsync_core::source::{CredentialProvider, CredentialRevision, NoCredentials
 use gitsync_core::transport::{CallLimits, Connection, HttpRequest, HttpResponse, Service, Transport};
 use gitsync_core::{Error, ErrorKind, Result};
 
+use crate::http::Clients;
 use crate::resolver::GuardedResolver;
 
-pub use options::NetOptions;
+pub use options::{HostOptions, NetOptions};
+pub use proxy::Proxy;
+pub use tls::{CaCertificates, ClientCertificate};
 
 /// Opens guarded byte streams to real upstreams. Cheap to clone; clones share one pool of connections.
 #[derive(Clone)]
@@ -78,7 +87,7 @@ pub struct NetTransport {
     credentials: Arc<dyn CredentialProvider>,
     options: NetOptions,
     resolver: GuardedResolver,
-    agent: ureq::Agent,
+    clients: Clients,
 }
 
 impl NetTransport {
@@ -87,8 +96,8 @@ impl NetTransport {
         let policy = Arc::new(policy);
         let lookup = Arc::new(resolver::system_lookup);
         let resolver = GuardedResolver::new(Arc::clone(&policy), lookup, options.connect_timeout);
-        let agent = http::agent(&options, resolver.clone());
-        NetTransport { policy, credentials: Arc::new(NoCredentials), options, resolver, agent }
+        let clients = Clients::new(&options, &resolver);
+        NetTransport { policy, credentials: Arc::new(NoCredentials), options, resolver, clients }
     }
 
     /// Sets who knows the credentials of sources.
@@ -104,7 +113,7 @@ impl NetTransport {
     pub fn with_lookup(mut self, lookup: impl Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync + 'static) -> Self {
         let policy = Arc::clone(&self.policy);
         self.resolver = GuardedResolver::new(policy, Arc::new(lookup), self.options.connect_timeout);
-        self.agent = http::agent(&self.options, self.resolver.clone());
+        self.clients = Clients::new(&self.options, &self.resolver);
         self
     }
 
@@ -112,6 +121,20 @@ impl NetTransport {
         match service {
             Service::UploadPack => self.policy.check_url(url),
             Service::ReceivePack => self.policy.check_target(url),
+        }
+    }
+
+    /// Refuses what would go past the proxy of its host.
+    fn check_unproxied(&self, url: &SourceUrl) -> Result<()> {
+        let number = url.host().and_then(|host| self.options.of_host(host));
+        match number.and_then(|number| self.options.hosts[number].proxy.as_ref()) {
+            Some(proxy) => {
+                Err(Error::new(ErrorKind::Unsupported, "only http and https sources are reached through a proxy")
+                    .with("url", url)
+                    .with("proxy", proxy)
+                    .hint("use the https address of the repository, or set no proxy for the host"))
+            }
+            None => Ok(()),
         }
     }
 }
@@ -149,6 +172,7 @@ impl Transport for NetTransport {
     fn connect(&self, url: &SourceUrl, service: Service, version: u8, limits: &CallLimits) -> Result<Connection> {
         limits.check()?;
         self.check(url, service)?;
+        self.check_unproxied(url)?;
         match url.scheme() {
             Scheme::File => file::connect(self, url, service, version, limits),
             Scheme::Git => git::connect(self, url, service, version, limits),

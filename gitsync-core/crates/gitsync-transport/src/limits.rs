@@ -131,17 +131,22 @@ pub(crate) fn into_io(error: Error) -> io::Error {
     io::Error::other(error)
 }
 
-/// Finds the error of ours inside, however often it was wrapped.
+/// Finds the error of ours inside.
 pub(crate) fn from_io(error: &io::Error) -> Option<Error> {
+    inside(error).cloned()
+}
+
+/// Finds an error of this type inside, however often it was wrapped.
+pub(crate) fn inside<E: std::error::Error + 'static>(error: &io::Error) -> Option<&E> {
     let inner = error.get_ref()?;
-    if let Some(error) = inner.downcast_ref::<Error>() {
-        return Some(error.clone());
+    if let Some(error) = inner.downcast_ref::<E>() {
+        return Some(error);
     }
     if let Some(error) = inner.downcast_ref::<io::Error>() {
-        return from_io(error);
+        return inside(error);
     }
     match inner.downcast_ref::<ureq::Error>()? {
-        ureq::Error::Io(error) => from_io(error),
+        ureq::Error::Io(error) => inside(error),
         _ => None,
     }
 }

@@ -3,6 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use gitsync_core::source::{Host, HostPattern};
+
+use crate::{CaCertificates, ClientCertificate, Proxy};
+
 /// Settings of a [`NetTransport`](crate::NetTransport).
 ///
 /// ```
@@ -25,7 +29,7 @@ pub struct NetOptions {
     pub credentials_in_clear: bool,
     /// How many idle connections are kept per host. 4.
     pub idle_connections_per_host: usize,
-    /// How many idle connections are kept in all. 64.
+    /// How many idle connections are kept in all, and as many for each of the `hosts`. 64.
     pub idle_connections: usize,
     /// The git program that reads `file` sources: a path, or a name to look for in `PATH`. `git`.
     pub git_program: PathBuf,
@@ -36,6 +40,48 @@ pub struct NetOptions {
     pub known_hosts: Vec<PathBuf>,
     /// Further lines as in those files. None.
     pub host_keys: Vec<String>,
+    /// Authorities that `https` sources on all hosts are trusted by, beside the public ones. None.
+    pub ca_certificates: CaCertificates,
+    /// What is set for some hosts. The first that selects a host holds, and no other. None.
+    pub hosts: Vec<HostOptions>,
+}
+
+/// What is set for the hosts of a [pattern](HostPattern), which is compared with the host as the source writes it.
+///
+/// ```no_run
+/// use gitsync_transport::{CaCertificates, HostOptions, NetOptions};
+///
+/// let mut inside = HostOptions::new("*.corp.example".parse()?);
+/// inside.ca_certificates = CaCertificates::from_pem_files(["/etc/gitsync/corp-ca.pem"])?;
+/// inside.proxy = Some("http://proxy.corp.example:3128".parse()?);
+/// let options = NetOptions { hosts: vec![inside], ..NetOptions::default() };
+/// # Ok::<(), gitsync_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct HostOptions {
+    /// The hosts.
+    pub pattern: HostPattern,
+    /// Authorities that are trusted for these hosts alone, beside those that are for all.
+    pub ca_certificates: CaCertificates,
+    /// What these hosts are shown if they ask for a certificate.
+    pub client_certificate: Option<ClientCertificate>,
+    /// What connects to these hosts for us. The policy judges their addresses before. `ssh` and `git` sources on them are not
+    /// supported.
+    pub proxy: Option<Proxy>,
+}
+
+impl HostOptions {
+    /// Sets nothing yet.
+    pub fn new(pattern: HostPattern) -> Self {
+        HostOptions { pattern, ca_certificates: CaCertificates::default(), client_certificate: None, proxy: None }
+    }
+}
+
+impl NetOptions {
+    /// Returns the number of what is set for a host.
+    pub(crate) fn of_host(&self, host: &Host) -> Option<usize> {
+        self.hosts.iter().position(|options| options.pattern.selects(host))
+    }
 }
 
 impl Default for NetOptions {
@@ -51,6 +97,8 @@ impl Default for NetOptions {
             ssh_program: PathBuf::from("ssh"),
             known_hosts: Vec::new(),
             host_keys: Vec::new(),
+            ca_certificates: CaCertificates::default(),
+            hosts: Vec::new(),
         }
     }
 }

@@ -52,16 +52,22 @@ impl GuardedResolver {
 
     /// Returns where to connect to a host. All its addresses were checked, also those that are too many.
     pub(crate) fn resolve(&self, host: &Host, port: u16) -> io::Result<Vec<SocketAddr>> {
-        let addresses = match host {
-            Host::Domain(name) => self.look_up(name)?,
-            Host::Ipv4(address) => vec![IpAddr::V4(*address)],
-            Host::Ipv6(address) => vec![IpAddr::V6(*address)],
-        };
+        let addresses = self.look_up(host)?;
         self.policy.check_addresses(host, &addresses).map_err(into_io)?;
-        Ok(addresses.into_iter().take(MAX_ADDRESSES).map(|address| SocketAddr::new(address, port)).collect())
+        Ok(with_port(addresses, port))
     }
 
-    fn look_up(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+    /// Returns the addresses of a host that the policy does not concern, since no source names it.
+    pub(crate) fn addresses(&self, host: &Host, port: u16) -> io::Result<Vec<SocketAddr>> {
+        Ok(with_port(self.look_up(host)?, port))
+    }
+
+    fn look_up(&self, host: &Host) -> io::Result<Vec<IpAddr>> {
+        let name = match host {
+            Host::Domain(name) => name.as_str(),
+            Host::Ipv4(address) => return Ok(vec![IpAddr::V4(*address)]),
+            Host::Ipv6(address) => return Ok(vec![IpAddr::V6(*address)]),
+        };
         let answers = || self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((at, addresses)) = answers().get(name)
             && at.elapsed() < REUSE
@@ -89,6 +95,10 @@ impl GuardedResolver {
         answers.insert(name.to_owned(), (Instant::now(), addresses.clone()));
         Ok(addresses)
     }
+}
+
+fn with_port(addresses: Vec<IpAddr>, port: u16) -> Vec<SocketAddr> {
+    addresses.into_iter().take(MAX_ADDRESSES).map(|address| SocketAddr::new(address, port)).collect()
 }
 
 impl Resolver for GuardedResolver {

@@ -7,18 +7,25 @@ use std::time::{Duration, Instant};
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport};
 
 use crate::limits::{SLICE, from_io, in_slices, on_a_thread};
+use crate::proxy::Proxy;
+use crate::resolver::GuardedResolver;
 
-/// Connects to the addresses the resolver has checked, and to nothing else.
+/// Connects to the addresses the resolver has checked, and to nothing else, be it through a proxy.
 #[derive(Debug)]
 pub(crate) struct SocketConnector {
     pub(crate) timeout: Duration,
+    pub(crate) proxy: Option<Proxy>,
+    pub(crate) resolver: GuardedResolver,
 }
 
 impl Connector<()> for SocketConnector {
     type Out = Socket;
 
     fn connect(&self, details: &ConnectionDetails<'_>, _chained: Option<()>) -> Result<Option<Socket>, ureq::Error> {
-        let stream = dial(&details.addrs, self.timeout)?;
+        let stream = match &self.proxy {
+            None => dial(&details.addrs, self.timeout)?,
+            Some(proxy) => proxy.dial(&self.resolver, &details.addrs, self.timeout)?,
+        };
         let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
         Ok(Some(Socket { stream, buffers }))
     }
