@@ -16,7 +16,7 @@ use crate::options::{Backend, Database, Options, Role};
 pub(crate) async fn open(options: &Options) -> Result<GitSync> {
     let policy = options.policy()?;
     let backend = backend(options);
-    let transport = NetTransport::new(policy.clone(), options.net());
+    let transport = NetTransport::new(policy.clone(), options.net()?);
     let transport = transport.with_credentials(Arc::new(options.credentials()?));
     let builder = database(options)
         .await?

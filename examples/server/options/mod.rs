@@ -1,5 +1,6 @@
 //! The settings: flags and environment alike.
 
+mod hosts;
 mod observation;
 mod service;
 mod sources;
@@ -58,7 +59,7 @@ impl Options {
     }
 
     /// Returns the settings of the way out to upstreams.
-    pub(crate) fn net(&self) -> NetOptions {
+    pub(crate) fn net(&self) -> Result<NetOptions> {
         self.sources.net()
     }
 
@@ -153,8 +154,8 @@ mod tests {
     #[test]
     fn files_of_known_hosts_are_handed_on() {
         let given = options(&["--known-hosts", "a,b", "--known-hosts", "c"]);
-        assert_eq!(given.net().known_hosts, ["a", "b", "c"].map(std::path::PathBuf::from));
-        assert!(options(&[]).net().known_hosts.is_empty());
+        assert_eq!(given.net().unwrap().known_hosts, ["a", "b", "c"].map(std::path::PathBuf::from));
+        assert!(options(&[]).net().unwrap().known_hosts.is_empty());
     }
 
     #[test]

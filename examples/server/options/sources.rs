@@ -10,7 +10,9 @@ use gitsync_core::engine::EngineOptions;
 use gitsync_core::source::{
     ChainedCredentials, CredentialProvider, EnvironmentCredentials, FileCredentials, Scheme, SourcePolicy,
 };
-use gitsync_transport::NetOptions;
+use gitsync_transport::{CaCertificates, NetOptions};
+
+use super::hosts;
 
 /// How many bytes an answer may have beside the pack.
 const ANSWER_BYTES: u64 = 1 << 30;
@@ -66,6 +68,14 @@ pub(crate) struct Sources {
     #[arg(long, env = "GITSYNC_CREDENTIALS_FILE", value_name = "FILE")]
     credentials_file: Option<PathBuf>,
 
+    /// Files with certificates of private authorities that https sources may be under, beside the public ones, as PEM
+    #[arg(long, env = "GITSYNC_CA_FILES", value_name = "FILE", value_delimiter = ',')]
+    ca_files: Vec<PathBuf>,
+
+    /// File (TOML) that says how some hosts are reached: private authorities, a client certificate, a proxy
+    #[arg(long, env = "GITSYNC_HOSTS_FILE", value_name = "FILE")]
+    hosts_file: Option<PathBuf>,
+
     /// The most references that an upstream may list
     #[arg(long, env = "GITSYNC_MAX_LISTED_REFS", value_name = "N", default_value = "1000000")]
     max_listed_refs: usize,
@@ -86,8 +96,13 @@ impl Sources {
     }
 
     /// Returns the settings of the way out to upstreams.
-    pub(super) fn net(&self) -> NetOptions {
-        NetOptions { known_hosts: self.known_hosts.clone(), ..NetOptions::default() }
+    pub(super) fn net(&self) -> Result<NetOptions> {
+        Ok(NetOptions {
+            known_hosts: self.known_hosts.clone(),
+            ca_certificates: CaCertificates::from_pem_files(&self.ca_files)?,
+            hosts: self.hosts_file.as_deref().map(hosts::read).transpose()?.unwrap_or_default(),
+            ..NetOptions::default()
+        })
     }
 
     /// Returns who knows the credentials of sources: the file, then the environment.
