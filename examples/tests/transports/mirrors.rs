@@ -17,7 +17,7 @@ async fn sync(world: &World, id: RepositoryId, upstream: &Served) {
 #[tokio::test(flavor = "multi_thread")]
 async fn mirrors_follow_and_targets_are_pushed_to() {
     for engine in engines() {
-        for server in [Server::ssh(None), Server::Git] {
+        for server in Server::all() {
             let (upstream, target) = (server.serve(Upstream::new()), server.serve(Upstream::new()));
             let world = World::of(engine.clone(), &server);
             let made = &upstream.repository;
@@ -49,6 +49,13 @@ async fn mirrors_follow_and_targets_are_pushed_to() {
             made.set_head("main");
             sync(&world, id, &upstream).await;
             assert_eq!(target.repository.git().refs(), made.git().refs(), "{}", target.url);
+            if let Server::Proxy(proxy) = &server {
+                assert!(
+                    proxy.asked().iter().any(|asked| upstream.url.to_string().contains(asked)),
+                    "{:?}",
+                    proxy.asked()
+                );
+            }
         }
     }
 }
@@ -57,7 +64,7 @@ async fn mirrors_follow_and_targets_are_pushed_to() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_upstream_is_mirrored_with_its_head() {
     for engine in engines() {
-        for server in [Server::ssh(None), Server::Git] {
+        for server in Server::all() {
             let upstream = server.serve(Upstream::new());
             upstream.repository.set_head("trunk");
             let world = World::of(engine.clone(), &server);

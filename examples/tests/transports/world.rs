@@ -1,5 +1,6 @@
 //! An engine, and repositories on servers that it can reach.
 
+use std::any::Any;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,11 +9,13 @@ use gitsync_core::memory::{MemoryQueue, MemoryStore};
 use gitsync_core::model::{RepositoryId, SyncTask};
 use gitsync_core::queue::QueueLimits;
 use gitsync_core::source::{CredentialProvider, Credentials, Scheme, SourcePolicy, SourceUrl};
-use gitsync_core::testing::{GitDaemon, KeyPair, SshServer, Upstream};
+use gitsync_core::testing::{
+    Authority, GitDaemon, KeyPair, ProxyProtocol, ProxyServer, SmartHttpServer, SshServer, TlsServer, Upstream,
+};
 use gitsync_core::{GitBackend, GitSync, SystemClock};
 use gitsync_git2::Git2Backend;
 use gitsync_gix::GixBackend;
-use gitsync_transport::{NetOptions, NetTransport};
+use gitsync_transport::{CaCertificates, ClientCertificate, HostOptions, NetOptions, NetTransport};
 
 /// The engines.
 pub(crate) fn engines() -> [Arc<dyn GitBackend>; 2] {
@@ -23,6 +26,11 @@ pub(crate) fn engines() -> [Arc<dyn GitBackend>; 2] {
 pub(crate) enum Server {
     Ssh(SshServer, KeyPair),
     Git,
+    Http,
+    /// Under a private authority, which also knows the clients that are let in.
+    Tls(Box<Authority>),
+    /// Behind a proxy that asks for a login.
+    Proxy(ProxyServer),
 }
 
 impl Server {
@@ -33,22 +41,59 @@ impl Server {
         Server::Ssh(server, key)
     }
 
+    /// One of each kind.
+    pub(crate) fn all() -> Vec<Self> {
+        let proxies =
+            ProxyProtocol::ALL.map(|protocol| Server::Proxy(ProxyServer::start(protocol, Some("me:s3cret"), Some)));
+        let mut all = vec![Server::ssh(None), Server::Git, Server::Http, Server::Tls(Box::default())];
+        all.extend(proxies);
+        all
+    }
+
     fn options(&self) -> NetOptions {
+        let mut host = HostOptions::new("127.0.0.1".parse().unwrap());
         match self {
-            Server::Ssh(server, _) => NetOptions { host_keys: vec![server.known_host()], ..NetOptions::default() },
-            Server::Git => NetOptions::default(),
+            Server::Ssh(server, _) => {
+                return NetOptions { host_keys: vec![server.known_host()], ..NetOptions::default() };
+            }
+            Server::Git | Server::Http => return NetOptions::default(),
+            Server::Tls(authority) => {
+                let client = authority.issue("client.example");
+                host.ca_certificates = CaCertificates::from_pem_files([authority.file()]).unwrap();
+                host.client_certificate =
+                    Some(ClientCertificate::from_pem_files(&client.certificate, &client.key).unwrap());
+            }
+            Server::Proxy(proxy) => {
+                let proxy: gitsync_transport::Proxy = proxy.url().parse().unwrap();
+                host.proxy = Some(proxy.with_login("me", "s3cret".into()).unwrap());
+            }
         }
+        NetOptions { hosts: vec![host], ..NetOptions::default() }
     }
 
     /// Makes the repository of another one reachable.
     pub(crate) fn serve(&self, repository: Upstream) -> Served {
-        match self {
-            Server::Ssh(server, _) => Served { url: server.source(repository.dir()), repository, _daemon: None },
+        let http = || {
+            repository.git().run(&["config", "http.receivepack", "true"]);
+            SmartHttpServer::start(repository.root())
+        };
+        let (url, servers): (_, Box<dyn Any>) = match self {
+            Server::Ssh(server, _) => (server.source(repository.dir()), Box::new(())),
             Server::Git => {
                 let daemon = GitDaemon::start(repository.root());
-                Served { url: daemon.source("upstream.git"), repository, _daemon: Some(daemon) }
+                (daemon.source("upstream.git"), Box::new(daemon))
             }
-        }
+            Server::Http | Server::Proxy(_) => {
+                let http = http();
+                (http.source("upstream.git"), Box::new(http))
+            }
+            Server::Tls(authority) => {
+                let http = http();
+                let tls = TlsServer::start(http.address(), &authority.issue("127.0.0.1"), Some(authority));
+                (tls.source("upstream.git"), Box::new((http, tls)))
+            }
+        };
+        Served { url, repository, _servers: servers }
     }
 }
 
@@ -56,7 +101,7 @@ impl Server {
 pub(crate) struct Served {
     pub(crate) repository: Upstream,
     pub(crate) url: SourceUrl,
-    _daemon: Option<GitDaemon>,
+    _servers: Box<dyn Any>,
 }
 
 /// A private key for every source.
@@ -89,7 +134,9 @@ impl World {
     ) -> Self {
         // A cancellation is looked for as time goes by.
         let (clock, dir) = (Arc::new(SystemClock), tempfile::tempdir().unwrap());
-        let policy = SourcePolicy::builder().schemes([Scheme::Ssh, Scheme::Git]).allow_private_networks(true);
+        let policy = SourcePolicy::builder()
+            .schemes([Scheme::Ssh, Scheme::Git, Scheme::Http, Scheme::Https])
+            .allow_private_networks(true);
         let policy = policy.push_host("127.0.0.1").unwrap().build().unwrap();
         let mut transport = NetTransport::new(policy.clone(), change(server.options()));
         if let Server::Ssh(_, key) = server {
