@@ -153,7 +153,7 @@ async fn rotated_and_revoked(backend: Arc<dyn GitBackend>, kind: &str, [one, two
     }
     let paused = world.gitsync.repository(id).await.unwrap();
     assert_eq!(paused.status, RepositoryStatus::Failed);
-    assert_no_secret(&format!("{task:?} {paused:?} {error} {:?}", world.gitsync));
+    assert_no_secret(&format!("{task:?} {paused:?} {error:?} {:?}", world.gitsync));
 
     write_file(world.dir.path(), &world.server, kind, "s3cret-one");
     assert_eq!(world.after(CREDENTIALS_LOOK).await, 1);
