@@ -110,6 +110,12 @@ impl fmt::Debug for Connection {
     }
 }
 
+/// The key of the context by which an [`Unauthenticated`](ErrorKind::Unauthenticated) error tells what became of the credentials:
+/// [`REFUSED`] if they were shown.
+pub const CREDENTIALS: &str = "credentials";
+/// See [`CREDENTIALS`]. Only then the schedule of a repository rests until it has others.
+pub const REFUSED: &str = "refused";
+
 /// Opens guarded byte streams to upstreams.
 ///
 /// All calls block and belong on a thread that may. Implementations are shared by all engines and workers, so they pool

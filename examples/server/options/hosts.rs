@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use gitsync_transport::{CaCertificates, ClientCertificate, HostOptions, Proxy};
 use serde::Deserialize;
 
@@ -35,7 +35,9 @@ struct Entry {
 /// Reads the file, and those that it names.
 pub(super) fn read(file: &Path) -> Result<Vec<HostOptions>> {
     let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let content: Content = toml::from_str(&text).with_context(|| format!("cannot understand {}", file.display()))?;
+    // Without the line itself: there may be a password in it, in the wrong place.
+    let understood = toml::from_str(&text).map_err(|error| anyhow!("{}", error.message().to_owned()));
+    let content: Content = understood.with_context(|| format!("cannot understand {}", file.display()))?;
     ensure!(content.host.len() <= MAX_HOSTS, "{} has more than {MAX_HOSTS} hosts", file.display());
     content.host.into_iter().map(Entry::options).collect()
 }

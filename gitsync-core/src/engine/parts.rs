@@ -18,6 +18,9 @@ use crate::source::SourcePolicy;
 use crate::store::Store;
 use crate::transport::Transport;
 
+/// How long it is waited for whoever knows the credentials, where no limit of a task holds.
+pub(super) const PROVIDER_PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// The parts an engine is put together from.
 pub(crate) struct Parts {
     pub(crate) store: Arc<dyn Store>,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tracing::{debug, info, warn};
 
-use super::parts::{Parts, blocking};
+use super::parts::{PROVIDER_PATIENCE, Parts, blocking};
 use super::relay::relay_outbox;
 use crate::cancel::Cancellation;
 use crate::error::Result;
@@ -83,7 +83,15 @@ impl Scheduler {
                 false
             }
         };
-        blocking(move || Ok(paused.iter().filter(|one| have_others(one)).map(|one| one.repository).collect())).await
+        let asked =
+            blocking(move || Ok(paused.iter().filter(|one| have_others(one)).map(|one| one.repository).collect()));
+        match tokio::time::timeout(PROVIDER_PATIENCE, asked).await {
+            Ok(changed) => changed,
+            Err(_) => {
+                warn!("who knows the credentials does not answer");
+                Ok(Vec::new())
+            }
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use gitsync_core::source::SourceUrl;
-use gitsync_core::transport::Service;
+use gitsync_core::transport::{CREDENTIALS, REFUSED, Service};
 use gitsync_core::{Error, ErrorKind};
 use ureq::http::{HeaderMap, StatusCode, header};
 use url::Url;
@@ -32,6 +32,7 @@ pub(crate) fn failure(
             }
         }
         401 if had_credentials => new(ErrorKind::Unauthenticated, "the server refused the credentials")
+            .with(CREDENTIALS, REFUSED)
             .hint("check whether the configured token is still valid"),
         401 => new(ErrorKind::Unauthenticated, "the server asks for credentials")
             .hint("configure credentials for the host; many servers ask for them when a repository does not exist"),

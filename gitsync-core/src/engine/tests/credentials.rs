@@ -15,7 +15,7 @@ use crate::rules::CREDENTIALS_LOOK;
 use crate::source::{CredentialRevision, SourceUrl};
 use crate::state::{RepositoryStatus, TaskStatus};
 use crate::testing::Offline;
-use crate::transport::{CallLimits, Connection, HttpRequest, HttpResponse, Service, Transport};
+use crate::transport::{CREDENTIALS, CallLimits, Connection, HttpRequest, HttpResponse, REFUSED, Service, Transport};
 
 /// A way out of which it is known what credentials its sources have.
 #[derive(Debug)]
@@ -58,7 +58,23 @@ fn engine(world: &World, credentials: &Arc<AtomicU32>) -> GitSync {
 }
 
 fn refuse_next(world: &World) {
-    world.backend.fail_next(Call::List, Error::new(ErrorKind::Unauthenticated, "the token is not valid"));
+    let refused = Error::new(ErrorKind::Unauthenticated, "the token is not valid").with(CREDENTIALS, REFUSED);
+    world.backend.fail_next(Call::List, refused);
+}
+
+#[tokio::test]
+async fn only_what_was_shown_and_belongs_to_the_source_can_be_refused() {
+    let mut world = World::new();
+    world.gitsync = engine(&world, &Arc::new(AtomicU32::new(1)));
+    world.upstream(1);
+    let id = world.mirror().await.id;
+    let not_shown = Error::new(ErrorKind::Unauthenticated, "show something");
+    let elsewhere = Error::new(ErrorKind::Unauthenticated, "the token is not valid").with(CREDENTIALS, REFUSED);
+    for error in [not_shown, elsewhere.with("url", "https://elsewhere.example/x")] {
+        world.backend.fail_next(Call::List, error);
+        assert_eq!(world.sync(id).await.status, TaskStatus::Failed);
+        assert_eq!(world.repository(id).await.refused_credentials, None);
+    }
 }
 
 async fn refused_sync(world: &World, id: RepositoryId) -> SyncTask {

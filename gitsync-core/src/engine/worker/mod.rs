@@ -14,7 +14,7 @@ use self::leases::{Ending, Leases, LiveJob};
 use self::storages::Storages;
 use self::verdict::{Verdict, verdict};
 use super::metrics;
-use super::parts::{Parts, blocking};
+use super::parts::{PROVIDER_PATIENCE, Parts, blocking};
 use super::store_time::StoreTime;
 use super::task::{Attempt, Done};
 use crate::cancel::Cancellation;
@@ -224,8 +224,9 @@ impl JobRun {
     async fn credentials(&self, started: &StartedWork) -> Option<CredentialRevision> {
         let source = source(&started.task, &started.repository).cloned()?;
         let transport = Arc::clone(&self.parts.transport);
+        let asked = tokio::time::timeout(PROVIDER_PATIENCE, blocking(move || transport.credential_revision(&source)));
         // An error is that of the attempt, too.
-        blocking(move || transport.credential_revision(&source)).await.ok().flatten()
+        asked.await.ok()?.ok().flatten()
     }
 
     async fn not_started(&self, claimed: &ClaimedJob, error: &Error) -> Option<JobOutcome> {

@@ -11,6 +11,7 @@ use crate::queue::JobOutcome;
 use crate::rules::{Outcome, look_at_credentials_at, next_sync_at};
 use crate::source::CredentialRevision;
 use crate::store::StartedWork;
+use crate::transport::{CREDENTIALS, REFUSED};
 
 /// The longest time a host is left alone because it asked for that.
 const MAX_HOST_PAUSE: Duration = Duration::from_secs(24 * 3600);
@@ -72,7 +73,7 @@ pub(super) fn verdict(
             let repository = Repository { failures, ..started.repository.clone() };
             let next_sync_at = next_sync_at(&repository, options.rhythm(), fastrand::f64(), now);
             let stored = StoredError::from(error);
-            Some(match credentials.filter(|_| error.kind() == ErrorKind::Unauthenticated) {
+            Some(match credentials.filter(|_| are_refused(started, error)) {
                 Some(credentials) => {
                     let refused_before = started.repository.refused_credentials.is_some();
                     let look_at = look_at_credentials_at(&repository, refused_before, now);
@@ -86,6 +87,17 @@ pub(super) fn verdict(
             })
         }
     }
+}
+
+/// Tells whether upstream refused the credentials that the repository's own source has. Those of another source, or of where
+/// it redirected to, are others.
+fn are_refused(started: &StartedWork, error: &Error) -> bool {
+    let source = started.repository.source.as_ref();
+    let is_own = started.task.parameters.source.as_ref().is_none_or(|other| Some(other) == source);
+    let own = source.map(ToString::to_string);
+    let is_elsewhere = error.context().any(|(key, url)| key == "url" && Some(url) != own.as_deref());
+    let were_shown = error.context().any(|(key, value)| key == CREDENTIALS && value == REFUSED);
+    error.kind() == ErrorKind::Unauthenticated && were_shown && is_own && !is_elsewhere
 }
 
 fn stretched(duration: Duration, by: f64) -> Duration {

@@ -43,7 +43,7 @@ impl CredentialProvider for ChainedCredentials {
                 return provider.revision(source);
             }
         }
-        Ok(CredentialRevision::of(source, None))
+        Ok(CredentialRevision::of(None))
     }
 }
 

@@ -18,8 +18,8 @@ pub use self::revision::CredentialRevision;
 use super::SourceUrl;
 use crate::error::Result;
 
-/// What proves to an upstream who asks. `Debug` shows no secret.
-#[derive(Clone, Debug)]
+/// What proves to an upstream who asks. `Debug` shows the kind alone.
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum Credentials {
     /// A user with a password or an access token.
@@ -38,6 +38,16 @@ pub enum Credentials {
         /// What the key is encrypted with, if it is.
         passphrase: Option<SecretString>,
     },
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Credentials::UserPassword { .. } => "UserPassword",
+            Credentials::Bearer(_) => "Bearer",
+            Credentials::SshKey { .. } => "SshKey",
+        })
+    }
 }
 
 /// Knows the credentials of sources.
@@ -168,7 +178,7 @@ pub trait CredentialProvider: fmt::Debug + Send + Sync {
     /// # Errors
     /// As [`credentials`](Self::credentials).
     fn revision(&self, source: &SourceUrl) -> Result<CredentialRevision> {
-        Ok(CredentialRevision::of(source, self.credentials(source)?.as_ref()))
+        Ok(CredentialRevision::of(self.credentials(source)?.as_ref()))
     }
 }
 

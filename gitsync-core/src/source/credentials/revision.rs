@@ -4,14 +4,13 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 
 use super::Credentials;
-use crate::source::SourceUrl;
 
 /// Which credentials a source has, as far as telling whether they are others than before. It is stored with a repository whose
 /// credentials were refused.
 ///
-/// One that is made of credentials is one of 16 million values, and another one for each source. So other credentials are as
-/// good as always noticed, and who reads the database can tell a guess from the truth only in so far as 16 million others
-/// would do as well.
+/// One that is made of credentials is one of 16 million values, the same for all sources. So other credentials are as good as
+/// always noticed, and who reads the database can tell a guess from the truth only in so far as 16 million others would do as
+/// well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CredentialRevision(u32);
 
@@ -21,14 +20,13 @@ impl CredentialRevision {
         CredentialRevision(number)
     }
 
-    /// Makes the revision of the credentials of a source, or of having none.
-    pub fn of(source: &SourceUrl, credentials: Option<&Credentials>) -> Self {
+    /// Makes the revision of credentials, or of having none.
+    pub fn of(credentials: Option<&Credentials>) -> Self {
         let mut hash = Sha256::new();
         let mut add = |part: &str| {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         };
-        add(&source.to_string());
         match credentials {
             None => add("none"),
             Some(Credentials::UserPassword { user, password }) => {
@@ -57,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn other_credentials_and_other_sources_have_other_revisions() {
+    fn other_credentials_have_other_revisions() {
         let user_password = |user: &str, password: &str| {
             Some(Credentials::UserPassword { user: user.to_owned(), password: password.into() })
         };
@@ -73,11 +71,10 @@ mod tests {
             key("b", None),
             key("b", Some("c")),
         ];
-        let sources = ["https://a.example/x", "https://a.example/y"].map(|text| text.parse().unwrap());
         let mut seen = Vec::new();
-        for (source, credentials) in sources.iter().flat_map(|source| all.iter().map(move |one| (source, one))) {
-            let revision = CredentialRevision::of(source, credentials.as_ref());
-            assert_eq!(revision, CredentialRevision::of(source, credentials.clone().as_ref()));
+        for credentials in &all {
+            let revision = CredentialRevision::of(credentials.as_ref());
+            assert_eq!(revision, CredentialRevision::of(credentials.clone().as_ref()));
             assert!(revision.number() < 1 << 24 && !seen.contains(&revision), "{credentials:?}");
             seen.push(revision);
         }

@@ -10,7 +10,7 @@ use crate::limits::inside;
 
 /// Says what is wrong between us and the server, if TLS is it.
 ///
-/// None of it changes within minutes, so it is not tried again at once.
+/// What is wrong with a certificate does not change within minutes, so that is not tried again at once.
 pub(crate) fn explain(error: &io::Error) -> Option<Error> {
     let error = inside::<rustls::Error>(error)?;
     let new = |kind, message: &str, hint: &str| {
@@ -41,11 +41,9 @@ pub(crate) fn explain(error: &io::Error) -> Option<Error> {
             "the server refused the client certificate",
             "check which client certificate the host wants, and whether the configured one is still valid",
         ),
-        _ => new(
-            ErrorKind::SourceUnreachable,
-            "no secure connection is possible",
-            "check that the server speaks TLS 1.2 or 1.3 at this port",
-        ),
+        _ => Error::new(ErrorKind::SourceUnreachable, "no secure connection is possible")
+            .with("reason", redact(&error.to_string()))
+            .hint("check that the server speaks TLS 1.2 or 1.3 at this port"),
     })
 }
 
