@@ -1,12 +1,13 @@
 //! A claim: which waiting jobs are next, without a look at all of them.
 //!
-//! A **lane** here is a storage, a host and a priority that jobs wait for. Most claims find their lanes by a look at the most
-//! urgent jobs of all. Where too many of those are at hosts that have no room, lanes are found by skipping through the index from
-//! one to the next, so that it does not matter how many jobs wait in each. Then the rows of the most urgent hosts are locked,
-//! which makes their counts exact; those that another claim has are passed over. Of all of their lanes the best jobs are taken.
+//! Most claims take what they want out of the first jobs in the order of urgency (`urgent`). Where too many of those are at hosts
+//! that have no room, lanes are walked over (`search`). A **lane** here is a storage, a host and a priority that jobs wait for.
+//! Lanes are found by skipping through the index from one to the next, so that it does not matter how many jobs wait in each, and
+//! the best jobs of all of them are taken (`take`). Either way the rows of the most urgent hosts are locked, which makes their
+//! counts exact; those that another claim has are passed over.
 //!
-//! Each of these is one statement and a transaction of its own: every way to the database and back takes as long as a look, and
-//! what is locked is locked no longer than it takes to write it down.
+//! Each look, and what it takes, is a transaction of its own: every way to the database and back takes as long as a look, and what
+//! is locked is locked no longer than it takes to write it down.
 
 mod search;
 mod take;
