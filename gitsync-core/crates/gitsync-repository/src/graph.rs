@@ -19,6 +19,9 @@ const CHECK_EVERY: usize = 256;
 ///
 /// Ids are hashed once and are numbers from then on; one graph answers all questions about a repository, the faster the
 /// more it knows.
+///
+/// A shallow history ends at its boundary and where commits are missing: what was reached yesterday, and is by no reference
+/// today, has left the boundary without a trace. A whole history with a missing commit is corrupt.
 pub struct Graph<'a, O> {
     repository: &'a Repository<O>,
     limits: &'a CallLimits,
@@ -29,7 +32,7 @@ pub struct Graph<'a, O> {
     buffer: Vec<u8>,
     epoch: u32,
     loaded: usize,
-    /// Whether commits beyond the shallow boundary count as far as they are there.
+    /// Whether commits beyond the shallow boundary count, as far as they are there.
     goes_beyond: bool,
 }
 
@@ -69,8 +72,7 @@ impl<'a, O: Objects> Graph<'a, O> {
     /// Creates a graph that does not end at the shallow boundary, but where commits are missing: what is an ancestor stays
     /// one when the boundary moves past it.
     pub fn beyond_boundary(repository: &'a Repository<O>, limits: &'a CallLimits) -> Self {
-        let goes_beyond = !repository.shallow().is_empty();
-        Graph { goes_beyond, ..Graph::new(repository, limits) }
+        Graph { goes_beyond: true, ..Graph::new(repository, limits) }
     }
 
     /// Tells whether `old` is `new` or one of its ancestors.
@@ -108,8 +110,9 @@ impl<'a, O: Objects> Graph<'a, O> {
         let date = CommitObject::new(&buffer).committer_date();
         let start = self.parents.len();
         if self.goes_beyond || !self.repository.shallow().contains(&id) {
+            let ends_anywhere = !self.repository.shallow().is_empty();
             for parent in parents_in(self.repository, &buffer) {
-                if self.goes_beyond && !self.repository.objects().exists(&parent) {
+                if ends_anywhere && !self.repository.objects().exists(&parent) {
                     continue;
                 }
                 let parent = self.node(parent);

@@ -102,8 +102,9 @@ macro_rules! backend_suite {
                 tags_of_all_kinds, head_follows, sha256_repositories, kept_references_stay,
                 references_outside_of_branches_and_tags;
             shallow: a_line_grows, branches_merge, tags_on_old_commits, branches_are_forced, depths_change,
-                kept_tips_keep_their_boundary, shallow_fetches_are_small, a_failed_fetch_leaves_the_boundary,
-                a_lie_about_the_boundary_is_found_out, ancestry_goes_beyond_the_boundary;
+                walks_hide_tips_that_left_the_boundary, kept_tips_keep_their_boundary, shallow_fetches_are_small,
+                a_failed_fetch_leaves_the_boundary, a_lie_about_the_boundary_is_found_out,
+                ancestry_goes_beyond_the_boundary;
             upkeep: upkeep_changes_no_answer, a_walk_goes_on_while_packs_are_replaced,
                 a_fetch_goes_on_while_packs_are_replaced;
             pushing: a_target_has_what_the_mirror_has, what_others_pushed_to_a_target_is_overwritten,

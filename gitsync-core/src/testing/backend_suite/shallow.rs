@@ -254,6 +254,29 @@ pub async fn depths_change(subject: Subject) {
     }
 }
 
+/// A walk leaves out what tips of earlier days reach, though these have left the boundary and their parents never came.
+pub async fn walks_hide_tips_that_left_the_boundary(subject: Subject) {
+    if knows_none(&subject).await {
+        return;
+    }
+    let upstream = Upstream::new();
+    let early = upstream.history("main", 10);
+    let mut limited = Limited::new(&subject, upstream, Via::Http, 1).await;
+    limited.compare("at first").await;
+    for _ in 0..2 {
+        limited.mirror.upstream.commit("main");
+        limited.compare("one more").await;
+    }
+    let ours = limited.mirror.git();
+    let boundary = std::fs::read_to_string(ours.dir().join("shallow")).expect("it is shallow");
+    assert!(!boundary.contains(&early.to_string()), "nothing leads there any more");
+    let tips = limited.commits(&ours);
+    let walk = CommitWalk { tips: tips.clone(), hidden: vec![early], ..CommitWalk::default() };
+    let walked: Vec<ObjectId> =
+        limited.mirror.walk(walk).await.expect("it is walked").into_iter().map(|commit| commit.id).collect();
+    assert_eq!(walked, tips);
+}
+
 /// What was forced away keeps the boundary that it has, also when the rest becomes whole.
 pub async fn kept_tips_keep_their_boundary(subject: Subject) {
     if knows_none(&subject).await {
