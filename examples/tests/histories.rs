@@ -121,8 +121,9 @@ impl Bench {
     }
 }
 
-/// Seeds of shallow mirrors whose second process took the boundary of the first for a loss.
-const ONCE_WRONG: [u64; 2] = [11, 59];
+/// Seeds of shallow mirrors whose second process took the boundary of the first for a loss (11, 59), or whose clone carried a
+/// boundary over without its commits (71).
+const ONCE_WRONG: [u64; 3] = [11, 59, 71];
 
 fn directory() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()

@@ -8,7 +8,7 @@ use git2::{AutotagOption, FetchOptions, PackBuilder, RemoteCallbacks, Repository
 use gitsync_core::backend::{Durability, InitOptions};
 use gitsync_core::model::{ObjectFormat, ObjectId, RefName};
 use gitsync_core::{Error, ErrorKind, Result};
-use gitsync_repository::{Haves, IdSet, Kind, Peeled, Quarantine, init, peel, read_shallow};
+use gitsync_repository::{Haves, IdSet, Kind, Peeled, Quarantine, copy_shallow, init, peel, read_shallow};
 
 use crate::convert::unreadable;
 use crate::odb::utf8;
@@ -32,10 +32,7 @@ impl Workshop {
         let head = RefName::new("refs/heads/none")?;
         init(&dir, &InitOptions { bare: true, format: real.format(), head, durability: Durability::Caller })?;
         fs::write(dir.join("packed-refs"), packed(real, haves)?)?;
-        if !real.shallow().is_empty() {
-            let lines: String = real.shallow().iter().map(|id| format!("{id}\n")).collect();
-            fs::write(dir.join("shallow"), lines)?;
-        }
+        copy_shallow(real, &dir)?;
         let flags = RepositoryOpenFlags::NO_SEARCH | RepositoryOpenFlags::NO_DOTGIT | RepositoryOpenFlags::BARE;
         let failed = |error: git2::Error| {
             let message = format!("libgit2 cannot open what it is to work in: {}", error.message());

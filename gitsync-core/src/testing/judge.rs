@@ -65,6 +65,11 @@ pub fn check_depth(mirror: &Path, upstream: &Path, depth: Option<Depth>) {
     };
     let (ours, theirs) = (Git::at(mirror), Git::at(root.path().join("git")));
     assert_eq!(reached(&ours), reached(&theirs), "commits, {depth:?}");
+    if let Ok(boundary) = std::fs::read(mirror.join("shallow")) {
+        let found = ours.feed(&["cat-file", "--batch-check=%(objecttype)"], &boundary);
+        let found = String::from_utf8_lossy(&found);
+        assert!(found.lines().all(|line| line == "commit"), "an upstream believes that the boundary is here: {found}");
+    }
     ours.assert_sound();
 }
 

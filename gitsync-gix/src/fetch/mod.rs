@@ -6,16 +6,14 @@ mod negotiation;
 mod pack;
 mod verify;
 
-use std::fs;
 use std::io::BufReader;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use gitsync_core::backend::{FetchRequest, Fetched, ProgressSink};
 use gitsync_core::model::Depth;
 use gitsync_core::{Error, ErrorKind, Result};
 use gitsync_repository::upstream::{Call, PackBounds, Remembered};
-use gitsync_repository::{Boundary, Haves, Quarantine};
+use gitsync_repository::{Boundary, Haves, IdSet, Quarantine, copy_shallow};
 use gix::odb::pack::Bundle;
 use gix::odb::pack::bundle::write;
 use gix::protocol::fetch::response::ShallowUpdate;
@@ -60,6 +58,8 @@ pub(crate) fn fetch(
     let mut negotiation = Negotiation::new(&wants, &haves, odb, &session, repository.format(), is_limited);
     let (objects, interrupt) = (Arc::default(), call.limits.cancellation.flag());
     let (mut fetched, mut written) = (Fetched::default(), None);
+    // A copy, which gix tells the upstream, and writes as it sees fit.
+    let told = copy_shallow(repository, quarantine.dir())?;
     let (handshake, transport) = session.parts();
     call.prelude.begin(options.max_prelude_bytes);
     let done = gix::protocol::fetch(
@@ -89,7 +89,7 @@ pub(crate) fn fetch(
         &interrupt,
         Context { handshake, transport, user_agent: ("agent", Some(AGENT.into())), trace_packetlines: false },
         Options {
-            shallow_file: copy_of_boundary(repository, &quarantine)?,
+            shallow_file: quarantine.dir().join("shallow"),
             shallow: &deepening(request.depth, repository),
             tags: Tags::None,
             reject_shallow_remote: true,
@@ -97,7 +97,7 @@ pub(crate) fn fetch(
     );
     let outcome = done.map_err(|error| explain(call, error))?;
     session.close();
-    let boundary = boundary(repository, outcome.as_ref())?;
+    let boundary = Boundary::new(repository, boundary_after(told, outcome.as_ref())?);
     let index = written.as_ref().and_then(|outcome| outcome.index_path.as_deref());
     let roots = [&wants[..], &boundary.regained(repository)?].concat();
     verify::verify(repository, &quarantine, index, &roots, &boundary, &call.limits, options)?;
@@ -110,16 +110,6 @@ pub(crate) fn fetch(
     Ok(fetched)
 }
 
-/// Returns a copy of the repository's boundary, which gix tells the upstream, and writes as it sees fit.
-fn copy_of_boundary(repository: &Repository, quarantine: &Quarantine) -> Result<PathBuf> {
-    let path = quarantine.dir().join("shallow");
-    if !repository.shallow().is_empty() {
-        let lines: String = repository.shallow().iter().map(|id| format!("{id}\n")).collect();
-        fs::write(&path, lines)?;
-    }
-    Ok(path)
-}
-
 /// Returns how the boundary is to be moved.
 fn deepening(depth: Option<Depth>, repository: &Repository) -> Shallow {
     match depth {
@@ -129,16 +119,16 @@ fn deepening(depth: Option<Depth>, repository: &Repository) -> Shallow {
     }
 }
 
-/// Returns the boundary after what the upstream said of it. There was one round, so that its last answer says all.
-fn boundary(repository: &Repository, outcome: Option<&Outcome>) -> Result<Boundary> {
-    let mut ids = repository.shallow().clone();
+/// Returns what was told of the boundary after what the upstream said of it. There was one round, so that its last answer
+/// says all.
+fn boundary_after(mut told: IdSet, outcome: Option<&Outcome>) -> Result<IdSet> {
     for update in outcome.iter().flat_map(|outcome| outcome.last_response.shallow_updates()) {
         match update {
-            ShallowUpdate::Shallow(id) => ids.insert(from_gix(id)?),
-            ShallowUpdate::Unshallow(id) => ids.remove(&from_gix(id)?),
+            ShallowUpdate::Shallow(id) => told.insert(from_gix(id)?),
+            ShallowUpdate::Unshallow(id) => told.remove(&from_gix(id)?),
         };
     }
-    Ok(Boundary::new(repository, ids))
+    Ok(told)
 }
 
 fn open(

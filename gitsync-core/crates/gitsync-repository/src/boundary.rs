@@ -1,5 +1,8 @@
 //! The shallow boundary: where a history ends because a limited depth was fetched.
 
+use std::fs;
+use std::path::Path;
+
 use gitsync_core::Result;
 use gitsync_core::backend::Head;
 use gitsync_core::model::ObjectId;
@@ -12,6 +15,21 @@ use crate::objects::{Kind, Objects, read_commit};
 use crate::peel::target_of;
 use crate::refs;
 use crate::repository::Repository;
+
+/// Writes a `shallow` file that says where a repository ends, for an upstream to be told, and returns what it says. Commits at
+/// the boundary that are not there, since nothing leads to them any more, are left out: an upstream sends nobody what he
+/// says he has.
+///
+/// # Errors
+/// Those of writing.
+pub fn copy_shallow(repository: &Repository<impl Objects>, git_dir: &Path) -> Result<IdSet> {
+    let told: IdSet = repository.shallow().iter().filter(|id| repository.objects().exists(id)).copied().collect();
+    if !told.is_empty() {
+        let lines: String = told.iter().map(|id| format!("{id}\n")).collect();
+        fs::write(git_dir.join("shallow"), lines)?;
+    }
+    Ok(told)
+}
 
 /// What becomes of the boundary of a repository by a fetch.
 #[derive(Debug)]

@@ -28,7 +28,7 @@ mod walk;
 mod worktree;
 
 pub use backend::Backend;
-pub use boundary::Boundary;
+pub use boundary::{Boundary, copy_shallow};
 pub use engine::Engine;
 pub use graph::Graph;
 pub use haves::Haves;

@@ -83,9 +83,6 @@ impl Attempt {
 
     /// Writes the shallow boundary of a clone that nobody knows yet.
     pub(super) async fn write_boundary(&self, clone: &Temporary, boundary: &[ObjectId]) -> Result<()> {
-        if boundary.is_empty() {
-            return Ok(());
-        }
         let change = RefTransaction { shallow: Some(boundary.to_vec()), ..RefTransaction::default() };
         self.parts.backend.update_refs(clone.path(), change, Box::new(clone.clone())).await
     }

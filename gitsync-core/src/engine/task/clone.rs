@@ -80,7 +80,9 @@ impl Attempt {
         let brought = self.fetch(temporary.path(), &upstream.source, &fresh.wants, depth, Durability::Caller).await?;
         self.step("fetched").await?;
         let mut shallow = brought.shallow.unwrap_or_default();
-        self.write_boundary(&temporary, &shallow).await?;
+        if !shallow.is_empty() {
+            self.write_boundary(&temporary, &shallow).await?;
+        }
 
         // What happens to the old references is decided as for a sync, so a clone in place of another loses no more.
         let before = match &occupant {
@@ -101,13 +103,21 @@ impl Attempt {
         shallow.extend(self.boundary_carried_over(temporary.path(), &fresh.tips, &before.shallow).await?);
         shallow.sort_unstable();
         shallow.dedup();
-        self.write_boundary(&temporary, &shallow).await?;
+        if !shallow.is_empty() {
+            self.write_boundary(&temporary, &shallow).await?;
+        }
         let fetched = unique(fresh.edits.iter().filter_map(|edit| edit.new));
         let old = match self.carry_objects_over(&temporary, &mapping, &plan, &before, &fetched).await? {
             true => old,
             // Somebody may make sense of what is left.
             false => old.map(|_| OldFiles::SetAside),
         };
+        let gone = self.missing(temporary.path(), &shallow).await?;
+        if !gone.is_empty() {
+            // What ends there was left behind long ago, or could not be carried over.
+            shallow.retain(|id| gone.binary_search(id).is_err());
+            self.write_boundary(&temporary, &shallow).await?;
+        }
         let facts = self.object_facts(temporary.path(), &plan).await?;
         let keep = self.kept_after(temporary.path(), &mapping, &plan, &facts, &before).await?;
         let head = fresh.head.clone().unwrap_or(empty.head);

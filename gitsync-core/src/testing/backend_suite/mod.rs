@@ -102,8 +102,8 @@ macro_rules! backend_suite {
                 tags_of_all_kinds, head_follows, sha256_repositories, kept_references_stay,
                 references_outside_of_branches_and_tags;
             shallow: a_line_grows, branches_merge, tags_on_old_commits, branches_are_forced, depths_change,
-                walks_hide_tips_that_left_the_boundary, kept_tips_keep_their_boundary, shallow_fetches_are_small,
-                a_failed_fetch_leaves_the_boundary, a_lie_about_the_boundary_is_found_out,
+                a_boundary_that_is_gone_is_not_told, walks_hide_tips_that_left_the_boundary, kept_tips_keep_their_boundary,
+                shallow_fetches_are_small, a_failed_fetch_leaves_the_boundary, a_lie_about_the_boundary_is_found_out,
                 ancestry_goes_beyond_the_boundary;
             upkeep: upkeep_changes_no_answer, a_walk_goes_on_while_packs_are_replaced,
                 a_fetch_goes_on_while_packs_are_replaced;

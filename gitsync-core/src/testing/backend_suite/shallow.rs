@@ -254,6 +254,25 @@ pub async fn depths_change(subject: Subject) {
     }
 }
 
+/// Upstream is not told of commits at the boundary that are not there: it would not send them when they are asked for.
+pub async fn a_boundary_that_is_gone_is_not_told(subject: Subject) {
+    if knows_none(&subject).await {
+        return;
+    }
+    for via in Via::ALL {
+        let upstream = Upstream::new();
+        upstream.history("main", 10);
+        let mut limited = Limited::new(&subject, upstream, via, 1).await;
+        limited.compare("at first").await;
+        let gone = limited.mirror.upstream.git().id("main~2");
+        let shallow = limited.mirror.dir().join("shallow");
+        let boundary = std::fs::read_to_string(&shallow).expect("it is shallow");
+        std::fs::write(&shallow, format!("{boundary}{gone}\n")).expect("it is written");
+        limited.deepen(Some(5));
+        limited.compare("deeper").await;
+    }
+}
+
 /// A walk leaves out what tips of earlier days reach, though these have left the boundary and their parents never came.
 pub async fn walks_hide_tips_that_left_the_boundary(subject: Subject) {
     if knows_none(&subject).await {
