@@ -121,9 +121,9 @@ impl Bench {
     }
 }
 
-/// Seeds of shallow mirrors whose second process took the boundary of the first for a loss (11, 59), or whose clone carried a
-/// boundary over without its commits (71).
-const ONCE_WRONG: [u64; 3] = [11, 59, 71];
+/// Seeds of shallow mirrors whose second process took the boundary of the first for a loss (11, 59), whose clone carried a
+/// boundary over without its commits (71), or whose branch moved past the boundary (171).
+const ONCE_WRONG: [u64; 4] = [11, 59, 71, 171];
 
 fn directory() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()

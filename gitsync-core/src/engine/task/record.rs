@@ -35,6 +35,8 @@ pub(super) struct Books {
     pub(super) fresh_packs: Vec<String>,
     /// Whether the records cannot be built upon, so that everything is walked.
     pub(super) full: bool,
+    /// Whether the history has a boundary: a branch may have moved on so far that nothing leads to where it was.
+    pub(super) is_shallow: bool,
     /// Whether the shallow boundary moved: what is reached now is not only more than before, but also less.
     pub(super) boundary_moved: bool,
 }
@@ -67,8 +69,15 @@ impl Books {
             source: None,
             fresh_packs: Vec::new(),
             full: false,
+            is_shallow: false,
             boundary_moved: false,
         }
+    }
+
+    /// Tells whether commits that were recorded may be out of reach now.
+    fn something_went(&self) -> bool {
+        let movements = self.plan.movements(&self.facts);
+        self.is_shallow || movements.iter().any(|it| matches!(it.kind, MovementKind::Forced | MovementKind::Deleted))
     }
 }
 
@@ -96,13 +105,8 @@ impl Attempt {
             let fresh_packs = std::mem::take(&mut books.fresh_packs);
             let gained = CommitWalk { tips: present.clone(), hidden: recorded.clone(), fresh_packs };
             let gained = self.record_commits(gained).await?;
-            let something_went = books
-                .plan
-                .movements(&books.facts)
-                .iter()
-                .any(|movement| matches!(movement.kind, MovementKind::Forced | MovementKind::Deleted));
             let lost = CommitWalk { tips: recorded, hidden: present, fresh_packs: Vec::new() };
-            (gained, if something_went { self.orphan_commits(lost).await? } else { 0 })
+            (gained, if books.something_went() { self.orphan_commits(lost).await? } else { 0 })
         };
         self.step("recorded").await?;
 

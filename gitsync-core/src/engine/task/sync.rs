@@ -108,8 +108,9 @@ impl Attempt {
         let plan = plan(&mapping, &as_plan_baseline(&baseline), &local, &advertised)?;
         let facts = self.object_facts(&self.published, &plan).await?;
         let full = !self.is_trusted(policy) || self.a_recorded_tip_is_missing(&baseline).await?;
+        let is_shallow = !local.shallow.is_empty();
         let books = Books::new(&mapping, plan, facts, baseline, &advertised, &local.head);
-        self.record(Books { full, policy, ..books }).await
+        self.record(Books { full, policy, is_shallow, ..books }).await
     }
 
     async fn update(
@@ -133,6 +134,7 @@ impl Attempt {
         }
 
         let full = !self.is_trusted(policy) || self.a_recorded_tip_is_missing(&baseline).await?;
+        let is_shallow = !local.shallow.is_empty();
         let sync = Sync { mapping: &mapping, depth, upstream: &upstream.source, advertised: &advertised };
         let Published { plan, facts, packs, advertised, head_before, shallow } =
             self.fetch_and_publish(sync, &as_plan_baseline(&baseline), local).await?;
@@ -143,7 +145,8 @@ impl Attempt {
         let policy = shallow.map_or(policy, |shallow| policy_digest(Some(source), &mapping, depth, &shallow));
         let fresh_packs = if full { Vec::new() } else { packs };
         let books = Books::new(&mapping, plan, facts, baseline, &advertised, &head_before);
-        self.record(Books { full, policy, source: Some(source.clone()), fresh_packs, boundary_moved, ..books }).await
+        let source = Some(source.clone());
+        self.record(Books { full, policy, source, fresh_packs, is_shallow, boundary_moved, ..books }).await
     }
 
     /// Fetches what is new and changes references accordingly. Somebody may push meanwhile: then what is to be changed is
