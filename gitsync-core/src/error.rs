@@ -169,6 +169,7 @@ struct Inner {
     field: Option<&'static str>,
     retry_after: Option<Duration>,
     redirect_target: Option<String>,
+    moved_for_good: bool,
     retryable: bool,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
@@ -184,6 +185,7 @@ impl Error {
             field: None,
             retry_after: None,
             redirect_target: None,
+            moved_for_good: false,
             retryable: kind.is_retryable(),
             source: None,
         }))
@@ -238,6 +240,13 @@ impl Error {
         self
     }
 
+    /// Sets where the upstream says it is from now on. The address is untrusted and unchecked.
+    #[must_use]
+    pub fn moved_to(mut self, target: impl Into<String>) -> Self {
+        self.0.moved_for_good = true;
+        self.redirected_to(target)
+    }
+
     /// Marks the error as final even though its kind is usually worth a retry.
     #[must_use]
     pub fn permanent(mut self) -> Self {
@@ -283,6 +292,11 @@ impl Error {
     /// Returns where a [`ErrorKind::SourceRedirected`] points: untrusted text that must pass the policy again.
     pub fn redirect_target(&self) -> Option<&str> {
         self.0.redirect_target.as_deref()
+    }
+
+    /// Tells whether the upstream says that it stays where [`redirect_target`](Self::redirect_target) points.
+    pub fn has_moved_for_good(&self) -> bool {
+        self.0.moved_for_good
     }
 }
 

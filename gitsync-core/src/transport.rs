@@ -123,8 +123,8 @@ pub const REFUSED: &str = "refused";
 ///
 /// - refuses, with [`ErrorKind::SourceRefused`], an upstream its policy does not allow, and connects only to an address that
 ///   passed the policy;
-/// - never follows a redirect: it returns [`ErrorKind::SourceRedirected`] with the URL of the repository there, and the HTTP
-///   status as context `status` (301 and 308 are permanent);
+/// - never follows a redirect: it returns [`ErrorKind::SourceRedirected`] with the URL of the repository there, and says by
+///   [`Error::moved_to`](crate::Error::moved_to) whether it stays there (HTTP's 301 and 308);
 /// - maps answers to kinds: 401 to `Unauthenticated`, 403 to `PermissionDenied`, 404 and 410 to `SourceNotFound`, 429, and 403
 ///   and 503 with a `Retry-After`, to `RateLimited`, a redirect away from the repository to `SourceNotFound`, other failures
 ///   and refused connections to `SourceUnreachable`;

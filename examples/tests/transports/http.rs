@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use gitsync_core::engine::CreateRepository;
 use gitsync_core::memory::{MemoryQueue, MemoryStore};
-use gitsync_core::model::SyncTask;
+use gitsync_core::model::{PageRequest, Repository, SyncTask};
 use gitsync_core::queue::QueueLimits;
 use gitsync_core::source::{CredentialProvider, Credentials, HostKey, Scheme, SourcePolicy, SourceUrl};
 use gitsync_core::state::TaskStatus;
+use gitsync_core::store::RepositoryFilter;
 use gitsync_core::testing::http_server::{Behaviour, Endpoint};
 use gitsync_core::testing::{ManualClock, SmartHttpServer, Upstream};
 use gitsync_core::{ErrorKind, GitBackend, GitSync};
@@ -71,6 +72,16 @@ impl World {
     async fn work(&self, task: &SyncTask) -> SyncTask {
         self.gitsync.worker().run_until_idle().await.unwrap();
         self.gitsync.task(task.id).await.unwrap()
+    }
+
+    /// Syncs the one repository there is and returns it.
+    async fn sync(&self) -> Repository {
+        let page = PageRequest::new(1, None).unwrap();
+        let found = self.gitsync.list_repositories(&RepositoryFilter::default(), &page).await.unwrap();
+        let id = found.items[0].id;
+        let task = self.gitsync.sync(id).await.unwrap();
+        assert_eq!(self.work(&task).await.status, TaskStatus::Completed);
+        self.gitsync.repository(id).await.unwrap()
     }
 
     /// Mirrors, and tells why that did not work.
@@ -150,6 +161,27 @@ async fn a_repository_that_is_elsewhere_is_found() {
             assert_eq!(old.take_requests().len(), 1);
             // What is asked there is asked there, and not by way of the old address.
             assert!(new.take_requests().len() >= 2);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_that_is_renamed_is_called_so_from_then_on() {
+    for engine in engines() {
+        for (status, is_renamed) in [(301, true), (302, false), (307, false), (308, true)] {
+            let (upstream, server) = served();
+            let world = World::new(engine.clone(), password());
+            let [old, new] = ["upstream.git", "renamed.git"].map(|path| server.source(path));
+            assert_eq!(world.mirror(&old).await, None);
+            std::fs::rename(upstream.dir(), upstream.root().join("renamed.git")).unwrap();
+            server.redirect("upstream.git", status, &new);
+            server.take_requests();
+            // The first is by way of the old name.
+            for requests in [2, if is_renamed { 1 } else { 2 }] {
+                let repository = world.sync().await;
+                assert_eq!(server.take_requests().len(), requests, "{status}");
+                assert_eq!(repository.source.as_ref(), Some(if is_renamed { &new } else { &old }), "{status}");
+            }
         }
     }
 }

@@ -88,6 +88,8 @@ struct State {
     requests: Vec<Request>,
     connections: Vec<TcpStream>,
     remembered: HashMap<Question, Arc<Vec<u8>>>,
+    /// Where the repositories are now that have moved, by the paths they had, and with which status that is said.
+    moved: HashMap<String, (u16, SourceUrl)>,
     /// The only `Authorization` headers that are let in, if not everybody is.
     let_in: Option<Vec<String>>,
     held: usize,
@@ -156,6 +158,11 @@ impl SmartHttpServer {
     /// Sets how an endpoint answers from now on.
     pub fn answer(&self, endpoint: Endpoint, behaviour: Behaviour) {
         self.shared.state().behaviours.insert(endpoint, behaviour);
+    }
+
+    /// Redirects whoever asks for the repository at a path below the root to where it is now.
+    pub fn redirect(&self, path: &str, status: u16, to: &SourceUrl) {
+        self.shared.state().moved.insert(format!("/{path}/"), (status, to.clone()));
     }
 
     /// Lets in from now on who sends one of these `Authorization` headers, and nobody else.
@@ -230,6 +237,10 @@ fn serve(connection: &TcpStream, shared: &Shared) -> io::Result<()> {
             wire::write_whole(connection, 401, &ask, b"")?;
             continue;
         }
+        if let Some((status, location)) = location(&head.target, shared) {
+            wire::write_whole(connection, status, &[("Location", location)], b"")?;
+            continue;
+        }
         let Some(behaviour) = behaviour(endpoint, shared, connection)? else { return Ok(()) };
         match behaviour {
             Behaviour::Serve => cgi::answer(&shared.root, &head, &request.body, &mut &*connection, None)?,
@@ -259,6 +270,13 @@ fn is_let_in(request: &Request, shared: &Shared) -> bool {
     let state = shared.state();
     let known = |known: &Vec<String>| request.headers.get("authorization").is_some_and(|value| known.contains(value));
     state.let_in.as_ref().is_none_or(known)
+}
+
+/// Returns where something is that was asked for, if its repository has moved.
+fn location(target: &str, shared: &Shared) -> Option<(u16, String)> {
+    let state = shared.state();
+    let mut moved = state.moved.iter();
+    moved.find_map(|(path, (status, to))| Some((*status, to.join_suffix(&format!("/{}", target.strip_prefix(path)?)))))
 }
 
 /// Returns how to answer, when the time for that has come; `None` if the client or the server goes before.

@@ -26,7 +26,14 @@ pub(crate) fn failure(
     match status.as_u16() {
         301 | 302 | 303 | 307 | 308 => {
             match text(header::LOCATION).and_then(|location| repository_behind(source, suffix, location)) {
-                Some(target) => new(ErrorKind::SourceRedirected, "the upstream is elsewhere").redirected_to(target),
+                Some(target) => {
+                    let error = new(ErrorKind::SourceRedirected, "the upstream is elsewhere");
+                    if matches!(status.as_u16(), 301 | 308) {
+                        error.moved_to(target)
+                    } else {
+                        error.redirected_to(target)
+                    }
+                }
                 None => new(ErrorKind::SourceNotFound, "the server leads away from the repository")
                     .hint("it may be private (then configure credentials) or gone"),
             }

@@ -170,7 +170,7 @@ fn redirects_come_back_and_are_judged_again() {
     let error = get(&transport(), &server.source(), &limits()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::SourceRedirected);
     assert_eq!(error.redirect_target(), Some(format!("http://{}/moved/app.git", target.address).as_str()));
-    assert!(error.context().any(|pair| pair == ("status", "301")));
+    assert!(error.has_moved_for_good());
     assert_eq!(target.connections(), 0);
 
     // A server that is allowed cannot lead to one that is not.
@@ -180,6 +180,7 @@ fn redirects_come_back_and_are_judged_again() {
         "HTTP/1.1 302 Found\r\nLocation: http://10.0.0.1/app.git/info/refs\r\nContent-Length: 0\r\n\r\n",
     );
     let error = get(&transport, &server.source(), &limits()).unwrap_err();
+    assert!(!error.has_moved_for_good());
     let next: SourceUrl = error.redirect_target().unwrap().parse().unwrap();
     assert_eq!(kind(get(&transport, &next, &limits())), ErrorKind::SourceRefused);
 }

@@ -1,11 +1,12 @@
 //! The file that says whose a published directory is.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::sync::sync_directory;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{RepositoryId, TaskId};
 use crate::source::SourceUrl;
@@ -26,12 +27,31 @@ pub struct Manifest {
     pub task: TaskId,
     /// Where it was cloned from; `None` for a repository that was initialized.
     pub source: Option<SourceUrl>,
+    /// What the source was called before its host renamed it. The records may still say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub formerly: Option<SourceUrl>,
 }
 
 impl Manifest {
     /// Creates the manifest of a directory that a task makes.
     pub fn new(repository: RepositoryId, task: TaskId, source: Option<SourceUrl>) -> Self {
-        Manifest { format: 1, repository, task, source }
+        Manifest { format: 1, repository, task, source, formerly: None }
+    }
+
+    /// Tells whether the directory was cloned from a source, by its present or its last name.
+    pub fn is_of(&self, source: &SourceUrl) -> bool {
+        [&self.source, &self.formerly].contains(&&Some(source.clone()))
+    }
+
+    /// Gives the source another name, if it has not got it yet.
+    #[must_use]
+    pub fn renamed(self, source: &SourceUrl) -> Self {
+        match &self.source {
+            Some(before) if before != source => {
+                Manifest { formerly: self.source, source: Some(source.clone()), ..self }
+            }
+            _ => self,
+        }
     }
 
     /// Reads the manifest of a directory; `None` if there is no directory, or one without a manifest.
@@ -58,10 +78,26 @@ impl Manifest {
     /// # Errors
     /// Those of the file system.
     pub fn write(&self, directory: &Path) -> Result<()> {
-        let directory = git_directory(directory);
-        let text = serde_json::to_vec_pretty(self)
-            .map_err(|error| Error::new(ErrorKind::Internal, "a manifest is not JSON").caused_by(error))?;
-        Ok(fs::write(directory.join(FILE_NAME), text)?)
+        Ok(fs::write(git_directory(directory).join(FILE_NAME), self.text()?)?)
+    }
+
+    /// Replaces the manifest of a published directory, durably: after a crash it is the old one or this.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn replace(&self, published: &Path) -> Result<()> {
+        let directory = git_directory(published);
+        let temporary = directory.join("gitsync.json.new");
+        let mut file = fs::File::create(&temporary)?;
+        file.write_all(&self.text()?)?;
+        file.sync_all()?;
+        fs::rename(&temporary, directory.join(FILE_NAME))?;
+        sync_directory(&directory)
+    }
+
+    fn text(&self) -> Result<Vec<u8>> {
+        serde_json::to_vec_pretty(self)
+            .map_err(|error| Error::new(ErrorKind::Internal, "a manifest is not JSON").caused_by(error))
     }
 }
 
@@ -154,5 +190,21 @@ mod tests {
         assert_eq!(Manifest::read(dir.path()).unwrap(), Some(manifest));
         fs::write(dir.path().join(FILE_NAME), "{").unwrap();
         assert_eq!(Manifest::read(dir.path()).unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+
+    #[test]
+    fn a_renamed_source_is_known_by_both_names_and_no_third() {
+        let dir = tempfile::tempdir().unwrap();
+        let [first, second, third]: [SourceUrl; 3] =
+            ["a", "b", "c"].map(|name| format!("https://host/{name}").parse().unwrap());
+        let cloned = Manifest::new(RepositoryId(1), TaskId::generate(), Some(first.clone()));
+        assert_eq!(cloned.clone().renamed(&first), cloned);
+        let renamed = cloned.renamed(&second);
+        assert_eq!([&first, &second, &third].map(|source| renamed.is_of(source)), [true, true, false]);
+        assert_eq!(renamed.clone().renamed(&second), renamed);
+        renamed.replace(dir.path()).unwrap();
+        assert_eq!(Manifest::read(dir.path()).unwrap(), Some(renamed.clone()));
+        let again = renamed.renamed(&third);
+        assert_eq!([&first, &second, &third].map(|source| again.is_of(source)), [false, true, true]);
     }
 }

@@ -39,7 +39,7 @@ impl Attempt {
 
     /// Tells whether an earlier attempt at this task cloned the source: a waiting task may have been given another one.
     fn has_cloned(&self, manifest: &Manifest, source: &SourceUrl) -> bool {
-        manifest.task == self.started.task.id && manifest.source.as_ref() == Some(source)
+        manifest.task == self.started.task.id && manifest.is_of(source)
     }
 
     /// Clones a source and publishes the result, in place of what is there. A failed clone changes nothing; a successful
@@ -51,7 +51,7 @@ impl Attempt {
         let occupant = self.occupant().await?;
         self.check_replaceable(&occupant)?;
         let upstream = self.list(source).await?;
-        let advertised = upstream.advertised;
+        let (advertised, renamed) = (upstream.advertised, upstream.renamed);
         let baseline = self.baseline().await?;
         // Whoever names another source wants what that has. A working tree keeps what it has of its own, so nothing tells.
         if self.started.repository.source.as_ref() == Some(source) && !is_regular {
@@ -126,11 +126,14 @@ impl Attempt {
         self.move_refs(temporary.path(), change, checkout.as_ref(), Box::new(temporary.clone())).await?;
         self.step("references written").await?;
 
-        self.publish(temporary, source, (&head, checkout.is_none()), old).await?;
+        let manifest = Manifest::new(self.started.repository.id, self.started.task.id, Some(source.clone()));
+        let source = renamed.unwrap_or_else(|| source.clone());
+        let manifest = manifest.renamed(&source);
+        self.publish(temporary, manifest, &source, (&head, checkout.is_none()), old).await?;
         self.step("published").await?;
-        let policy = policy_digest(Some(source), &mapping, depth, &shallow);
+        let policy = policy_digest(Some(&source), &mapping, depth, &shallow);
         let books = Books::new(&mapping, plan, facts, baseline, &advertised, &head);
-        self.record(Books { full: true, policy, source: Some(source.clone()), ..books }).await
+        self.record(Books { full: true, policy, source: Some(source), ..books }).await
     }
 
     /// Refuses to clone where something is that is not to be replaced.
@@ -149,12 +152,12 @@ impl Attempt {
     async fn publish(
         &self,
         temporary: Temporary,
+        manifest: Manifest,
         source: &SourceUrl,
         (head, is_unborn): (&Head, bool),
         old: Option<OldFiles>,
     ) -> Result<()> {
         let repository = self.started.repository.id;
-        let manifest = Manifest::new(repository, self.started.task.id, Some(source.clone()));
         let (storage, published) = (self.storage.clone(), self.published.clone());
         let (source, mapping, head) = (source.clone(), self.mapping(), head.clone());
         let permit = self.permit().await?;

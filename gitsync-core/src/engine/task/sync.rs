@@ -65,7 +65,7 @@ impl Attempt {
     /// Brings what is published in step with a source it was cloned from. What was cloned from another one, or pushed, is
     /// left alone, unless it is nothing.
     pub(super) async fn follow(&self, manifest: &Manifest, source: &SourceUrl) -> Result<Done> {
-        if manifest.source.as_ref() == Some(source) {
+        if manifest.is_of(source) {
             self.verify_what_was_corrupt().await?;
             return self.update_from(source).await;
         }
@@ -101,13 +101,14 @@ impl Attempt {
             refused_names: 0,
         };
         let policy = policy_digest(None, &mapping, None, &local.shallow);
-        if let Some(done) = self.unchanged(&mapping, &advertised, &local, policy).await? {
+        let is_trusted = self.is_trusted(policy);
+        if is_trusted && let Some(done) = self.unchanged(&mapping, &advertised, &local, policy, &None).await? {
             return Ok(done);
         }
         let baseline = self.baseline().await?;
         let plan = plan(&mapping, &as_plan_baseline(&baseline), &local, &advertised)?;
         let facts = self.object_facts(&self.published, &plan).await?;
-        let full = !self.is_trusted(policy) || self.a_recorded_tip_is_missing(&baseline).await?;
+        let full = !is_trusted || self.a_recorded_tip_is_missing(&baseline).await?;
         let is_shallow = !local.shallow.is_empty();
         let books = Books::new(&mapping, plan, facts, baseline, &advertised, &local.head);
         self.record(Books { full, policy, is_shallow, ..books }).await
@@ -121,10 +122,14 @@ impl Attempt {
         local: LocalRefs,
     ) -> Result<Done> {
         let (advertised, depth) = (upstream.advertised, self.depth()?);
+        let policy_of = |source, shallow: &[_]| policy_digest(Some(source), &mapping, depth, shallow);
+        // The records go by the name that the source had when they were made.
+        let is_trusted = self.is_trusted(policy_of(source, &local.shallow));
+        let source = upstream.renamed.as_ref().unwrap_or(source);
         self.configure(Some(source), &mapping).await?;
-        let policy = policy_digest(Some(source), &mapping, depth, &local.shallow);
+        let policy = policy_of(source, &local.shallow);
         let wanted = target(&mapping, &local, &advertised)?.advertised;
-        if let Some(done) = self.unchanged(&mapping, &wanted, &local, policy).await? {
+        if is_trusted && let Some(done) = self.unchanged(&mapping, &wanted, &local, policy, &upstream.renamed).await? {
             return Ok(done);
         }
         let baseline = self.baseline().await?;
@@ -133,7 +138,7 @@ impl Attempt {
             self.check_shrinking(&mapping, &baseline, &wanted)?;
         }
 
-        let full = !self.is_trusted(policy) || self.a_recorded_tip_is_missing(&baseline).await?;
+        let full = !is_trusted || self.a_recorded_tip_is_missing(&baseline).await?;
         let is_shallow = !local.shallow.is_empty();
         let sync = Sync { mapping: &mapping, depth, upstream: &upstream.source, advertised: &advertised };
         let Published { plan, facts, packs, advertised, head_before, shallow } =
@@ -142,7 +147,7 @@ impl Attempt {
         // What the records were built upon ends elsewhere now.
         let boundary_moved = shallow.is_some();
         let full = full || boundary_moved;
-        let policy = shallow.map_or(policy, |shallow| policy_digest(Some(source), &mapping, depth, &shallow));
+        let policy = shallow.map_or(policy, |shallow| policy_of(source, &shallow));
         let fresh_packs = if full { Vec::new() } else { packs };
         let books = Books::new(&mapping, plan, facts, baseline, &advertised, &head_before);
         let source = Some(source.clone());
@@ -213,34 +218,43 @@ impl Attempt {
         self.step("boundary published").await
     }
 
-    /// Tells the repository's own configuration what is mirrored from where, if it says anything else, also that of a
-    /// repository that was made when less was told.
+    /// Tells the repository's own files what is mirrored from where, if they say anything else, also those of a repository
+    /// that was made when less was told.
     async fn configure(&self, source: Option<&SourceUrl>, mapping: &RefMapping) -> Result<()> {
         let (fence, number) = (self.fence.clone(), self.started.work.fence);
         let (published, source, mapping) = (self.published.clone(), source.cloned(), mapping.clone());
+        let manifest = self.manifest().await?;
         blocking(move || {
+            let renamed = source.as_ref().and_then(|source| Some(manifest.as_ref()?.clone().renamed(source)));
+            let renamed = renamed.filter(|renamed| Some(renamed) != manifest.as_ref());
             let upstream = source.as_ref().map(|source| (source, &mapping));
-            if is_configured(&published, upstream) {
+            if renamed.is_none() && is_configured(&published, upstream) {
                 return Ok(());
             }
             let _permit = fence.hold(number)?;
+            // First, so that a repository whose records have the new name is always known by it.
+            if let Some(manifest) = renamed {
+                manifest.replace(&published)?;
+            }
             write_git_config(&published, upstream, Durability::Engine).map(drop)
         })
         .await
     }
 
-    /// Finishes at once if upstream, disk and records agree by their digests, and the recorded tips are really there.
+    /// Finishes at once if upstream, disk and records, which can be trusted, agree by their digests, and the recorded tips are
+    /// really there.
     async fn unchanged(
         &self,
         mapping: &RefMapping,
         advertised: &Advertisement,
         local: &LocalRefs,
         policy: Digest,
+        renamed: &Option<SourceUrl>,
     ) -> Result<Option<Done>> {
         let head = head_after(advertised, &local.head);
         let upstream = refs_digest(mapping, advertised.refs.iter().map(|r| (&r.name, &r.id)), &head);
         let on_disk = refs_digest(mapping, local.refs.iter().map(|(name, id)| (name, id)), &local.head);
-        if !self.is_trusted(policy) || self.started.baseline_digest != Some(upstream) || on_disk != upstream {
+        if self.started.baseline_digest != Some(upstream) || on_disk != upstream {
             return Ok(None);
         }
         let tips = unique(local.refs.iter().filter(|(name, _)| !name.is_reserved()).map(|(_, id)| *id));
@@ -249,7 +263,7 @@ impl Attempt {
         }
         let repository = &self.started.repository;
         let books = Completion {
-            source: None,
+            source: renamed.clone(),
             default_branch: repository.default_branch.clone(),
             last_commit: repository.last_commit,
             total_commits: repository.total_commits,

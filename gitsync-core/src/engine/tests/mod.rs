@@ -12,6 +12,7 @@ mod measures;
 mod outrun;
 mod pushes;
 mod regular;
+mod renames;
 mod retries;
 mod schedule;
 mod sources;
