@@ -159,6 +159,19 @@ mod tests {
     }
 
     #[test]
+    fn all_ports_are_allowed_unless_some_are_named() {
+        let allows = |arguments: &[&str], source: &str| {
+            let policy = options(arguments).policy().unwrap();
+            policy.check_url(&source.parse().unwrap()).is_ok()
+        };
+        let [usual, other] = ["https://git.example.com/a", "https://git.example.com:8443/a"];
+        assert!(allows(&[], usual) && allows(&[], other));
+        let given = ["--allowed-ports", "443,22"];
+        assert!(allows(&given, usual) && !allows(&given, other));
+        assert!(Options::try_parse_from(["server", "--allowed-ports", "65536"]).is_err());
+    }
+
+    #[test]
     fn what_has_no_effect_without_the_role_is_told() {
         let given = ["--tls-cert", "a", "--tls-key", "b", "--tokens-file", "c", "--public-reads", "--allow-open"];
         assert!(options(&given).without_effect().is_empty());

@@ -47,6 +47,10 @@ pub(crate) struct Sources {
     #[arg(long, env = "GITSYNC_DENIED_HOSTS", value_name = "HOST", value_delimiter = ',')]
     denied_hosts: Vec<String>,
 
+    /// The only ports that sources may be on, instead of all
+    #[arg(long, env = "GITSYNC_ALLOWED_PORTS", value_name = "PORT", value_delimiter = ',')]
+    allowed_ports: Vec<u16>,
+
     /// Directories that repositories may be mirrored from by path; takes the scheme file
     #[arg(long, env = "GITSYNC_FILE_ROOTS", value_name = "DIR", value_delimiter = ',')]
     file_roots: Vec<PathBuf>,
@@ -134,6 +138,9 @@ impl Sources {
             .allow_private_networks(self.allow_private_networks)
             .allowed_hosts(self.allowed_hosts.iter().map(String::as_str))?
             .denied_hosts(self.denied_hosts.iter().map(String::as_str))?;
+        if !self.allowed_ports.is_empty() {
+            builder = builder.allowed_ports(self.allowed_ports.iter().copied());
+        }
         for root in &self.file_roots {
             builder = builder.file_root(root);
         }
