@@ -1,35 +1,36 @@
 //! Services on other machines, reached by the ssh program of OpenSSH.
 //!
 //! The program reads no configuration, asks nobody anything, sees nothing of our environment, and is told which address to
-//! connect to. It works in a directory of its own, which holds the host keys that are trusted and the private key, so that its
-//! arguments tell nothing but their names. The directory is gone before the first byte of the service is handed on.
+//! connect to. It works in a directory of its own, which holds the host keys that are trusted, and reads the private key from
+//! memory, so that its arguments tell nothing but their names. Both are gone before the first byte of the service is handed
+//! on.
 
 mod explain;
 mod key;
 mod known_hosts;
 
 use std::fs::{OpenOptions, Permissions};
-use std::io::{Cursor, Read as _, Write as _};
+use std::io::{self, Cursor, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use gitsync_core::source::{Credentials, SourceUrl};
 use gitsync_core::transport::{CallLimits, Connection, Service};
 use gitsync_core::{Error, ErrorKind, Result};
-use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 
 use self::explain::explain;
+use self::key::KeyFile;
 use crate::failure::{io_error, unusable};
 use crate::limits::Guard;
 use crate::socket::share;
 use crate::{NetOptions, NetTransport, process};
 
-/// The files in the directory of the program.
+/// The file in the directory of the program.
 const KNOWN_HOSTS: &str = "known_hosts";
-const KEY: &str = "key";
 
 /// What holds whomever we connect to. What a configuration could have set is said all the same where it matters.
 const OPTIONS: [&str; 22] = [
@@ -91,7 +92,7 @@ struct Client<'a> {
     guard: Guard,
     /// Where the program works.
     directory: TempDir,
-    has_key: bool,
+    key: Option<KeyFile>,
 }
 
 impl<'a> Client<'a> {
@@ -108,22 +109,21 @@ impl<'a> Client<'a> {
         };
         let of_this_user = Permissions::from_mode(0o700);
         let directory = tempfile::Builder::new().prefix("gitsync-ssh-").permissions(of_this_user).tempdir()?;
-        private_file(&directory, KNOWN_HOSTS, &known_hosts)?;
-        if let Some(key) = &key {
-            private_file(&directory, KEY, key.expose_secret().as_bytes())?;
-        }
-        Ok(Client { options, url, guard, directory, has_key: key.is_some() })
+        private_file(&directory.path().join(KNOWN_HOSTS), &known_hosts)?;
+        let key = key.map(|key| KeyFile::new(&key, directory.path())).transpose()?;
+        Ok(Client { options, url, guard, directory, key })
     }
 
     fn command(&self, address: SocketAddr, time: Duration, service: Service, version: u8) -> Command {
         let mut command = process::command(&self.options.ssh_program);
         command.current_dir(self.directory.path()).args(["-F", "none", "-T"]);
+        let key = self.key.as_ref().map_or(Path::new("none"), KeyFile::path);
         let of_this_call = [
             format!("HostName={}", address.ip()),
             format!("Port={}", address.port()),
             format!("HostKeyAlias={}", known_hosts::name_of(self.url)),
             format!("UserKnownHostsFile={KNOWN_HOSTS}"),
-            format!("IdentityFile={}", if self.has_key { KEY } else { "none" }),
+            format!("IdentityFile={}", key.display()),
             format!("ConnectTimeout={}", time.as_millis().div_ceil(1000)),
         ];
         for option in OPTIONS.iter().copied().chain(of_this_call.iter().map(String::as_str)) {
@@ -143,7 +143,7 @@ impl<'a> Client<'a> {
     /// Starts the program and waits until the service speaks, which is its part to begin.
     fn start(&self, command: Command) -> Result<Connection> {
         let failed = {
-            let (url, has_key) = (self.url.clone(), self.has_key);
+            let (url, has_key) = (self.url.clone(), self.key.is_some());
             move |complaint: &str| explain(complaint, &url, has_key)
         };
         let started = process::connect(command, self.guard.clone(), Box::new(failed)).map_err(|error| {
@@ -163,10 +163,9 @@ impl<'a> Client<'a> {
 }
 
 /// Writes a file that nobody else can read.
-fn private_file(directory: &TempDir, name: &str, content: &[u8]) -> Result<()> {
-    let mut options = OpenOptions::new();
-    let mut file = options.write(true).create_new(true).mode(0o600).open(directory.path().join(name))?;
-    Ok(file.write_all(content)?)
+fn private_file(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(content)
 }
 
 /// Writes what the shell of the other machine is to run, as git does.
