@@ -247,6 +247,38 @@ impl Error {
         self.redirected_to(target)
     }
 
+    /// Takes something out of all its texts: the function returns a text without it, or `None` if it is not in there. An
+    /// underlying error that has it in its own texts goes.
+    ///
+    /// ```
+    /// use gitsync_core::{Error, ErrorKind};
+    ///
+    /// let hide = |text: &str| text.contains("s3cret").then(|| text.replace("s3cret", "***"));
+    /// let error = Error::new(ErrorKind::SourceUnreachable, "no").with("answer", "who is s3cret?").hiding(hide);
+    /// assert_eq!(error.to_string(), "no (answer: who is ***?)");
+    /// ```
+    #[must_use]
+    pub fn hiding(mut self, hide: impl Fn(&str) -> Option<String>) -> Self {
+        let inner = &mut self.0;
+        let facts = inner.context.iter_mut().map(|(_, value)| value);
+        for text in facts.chain([&mut inner.message]).chain(&mut inner.hint).chain(&mut inner.redirect_target) {
+            if let Some(clean) = hide(text) {
+                *text = clean;
+            }
+        }
+        let has_it =
+            |error: &dyn StdError| [error.to_string(), format!("{error:?}")].iter().any(|text| hide(text).is_some());
+        let mut cause = StdError::source(&self);
+        while let Some(error) = cause {
+            if has_it(error) {
+                self.0.source = None;
+                break;
+            }
+            cause = error.source();
+        }
+        self
+    }
+
     /// Marks the error as final even though its kind is usually worth a retry.
     #[must_use]
     pub fn permanent(mut self) -> Self {
@@ -393,6 +425,22 @@ mod tests {
         assert_eq!(error.field(), None);
         let error = error.in_field("name").in_field("repository");
         assert_eq!((error.field(), error.to_string().as_str()), (Some("name"), "no"));
+    }
+
+    #[test]
+    fn what_is_hidden_is_in_no_text() {
+        let inner = Error::new(ErrorKind::Corrupt, "it").caused_by(std::io::Error::other("s3cret"));
+        let error = Error::new(ErrorKind::SourceRedirected, "s3cret")
+            .with("answer", "a s3cret")
+            .hint("no s3cret")
+            .redirected_to("https://s3cret/")
+            .caused_by(inner);
+        let hide = |text: &str| text.contains("s3cret").then(|| text.replace("s3cret", "***"));
+        let hidden = error.clone().hiding(hide);
+        assert_eq!(hidden.to_string(), "*** (answer: a ***)");
+        assert_eq!((hidden.hint_text(), hidden.redirect_target()), (Some("no ***"), Some("https://***/")));
+        assert!(StdError::source(&hidden).is_none());
+        assert!(StdError::source(&error.hiding(|_| None)).is_some());
     }
 
     #[test]

@@ -86,7 +86,7 @@ impl Fetch<'_> {
         let bounds = PackBounds::new(self.request, self.quarantine.dir())?;
         let workshop = Workshop::new(self.quarantine, self.repository, haves)?;
         let (greeting, streams) = match self.remembered.take(&call.source).filter(|_| call.source.scheme().is_http()) {
-            Some(greeting) => (Greeting::parse(&greeting, options.list_limits())?, None),
+            Some(greeting) => (Greeting::parse(&greeting, options.list_limits(), call)?, None),
             None => greet(call, Service::UploadPack, options.list_limits())?,
         };
         check(&greeting, self.repository, self.depth() != DEPTH_AS_IT_IS, call)?;

@@ -23,9 +23,9 @@ pub(crate) fn explain(call: &Call, error: git2::Error) -> Error {
 fn classified(call: &Call, error: git2::Error) -> Error {
     let said = error.message().strip_prefix(SAID).map(str::to_owned);
     if let Some(said) = said.or_else(|| call.failure.take_said()) {
-        return said_by_upstream(&said);
+        return said_by_upstream(&call.hide_secrets(&said));
     }
-    let text = redact(error.message());
+    let text = redact(&call.hide_secrets(error.message()));
     let (kind, what) = match (error.class(), error.code()) {
         (ErrorClass::Os, _) if text.contains("No space left") => (ErrorKind::DiskFull, "the disk is full"),
         (ErrorClass::Os, _) => (ErrorKind::Internal, "the disk cannot be written"),

@@ -23,7 +23,7 @@ fn classified(call: &Call, error: gix::Error) -> Error {
     // The remark of a server that gave up explains more than how the stream then ended.
     let said = error.downcast_any_ref::<ErrorLine>().map(|line| line.message.to_string());
     if let Some(said) = said.or_else(|| call.failure.take_said()) {
-        return said_by_upstream(&said);
+        return said_by_upstream(&call.hide_secrets(&said));
     }
     let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded, io::ErrorKind::PermissionDenied];
     if let Some(local) = error.downcast_any_ref::<io::Error>().filter(|error| full.contains(&error.kind())) {
@@ -39,7 +39,8 @@ fn classified(call: &Call, error: gix::Error) -> Error {
     } else {
         (ErrorKind::Corrupt, "the upstream's answer makes no sense")
     };
-    let mut texts: Vec<String> = error.iter_errors().map(|error| redact(&error.to_string())).collect();
+    let mut texts: Vec<String> =
+        error.iter_errors().map(|error| redact(&call.hide_secrets(&error.to_string()))).collect();
     texts.dedup();
     Error::new(kind, format!("{what}: {}", texts.join(": "))).caused_by(error)
 }

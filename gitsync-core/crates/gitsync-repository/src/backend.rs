@@ -12,7 +12,7 @@ use gitsync_core::blocking::{BlockingPool, CommitSink};
 use gitsync_core::model::ObjectId;
 use gitsync_core::source::SourceUrl;
 use gitsync_core::transport::CallLimits;
-use gitsync_core::{GitBackend, Result};
+use gitsync_core::{Error, GitBackend, Result};
 
 use crate::engine::Engine;
 use crate::graph::Graph;
@@ -82,7 +82,7 @@ impl<E: Engine> GitBackend for Backend<E> {
         let limits = context.limits.clone();
         let list = move |limits: &CallLimits| {
             let call = Call::new(&source, &context, limits);
-            this.engine.list(&call, &this.remembered)
+            this.engine.list(&call, &this.remembered).map_err(|error| without_secrets(error, &context))
         };
         self.pool.run_within(&limits, list).await
     }
@@ -93,7 +93,8 @@ impl<E: Engine> GitBackend for Backend<E> {
         let fetch = move |limits: &CallLimits| {
             let repository = this.engine.open(&dir)?;
             let call = Call::new(&request.source, &context, limits);
-            let mut fetched = this.engine.fetch(&repository, &request, &call, &*context.progress, &this.remembered)?;
+            let fetched = this.engine.fetch(&repository, &request, &call, &*context.progress, &this.remembered);
+            let mut fetched = fetched.map_err(|error| without_secrets(error, &context))?;
             if fetched.shallow.is_some() {
                 // What lies behind commits that were there may have come now.
                 fetched.packs.clear();
@@ -191,10 +192,16 @@ impl<E: Engine> GitBackend for Backend<E> {
         let limits = context.limits.clone();
         let push = move |limits: &CallLimits| {
             let call = Call::new(&request.target, &context, limits);
-            push(&*engine, &engine.open(&dir)?, &request, &*permit, &call)
+            let pushed = push(&*engine, &engine.open(&dir)?, &request, &*permit, &call);
+            pushed.map_err(|error| without_secrets(error, &context))
         };
         self.pool.run_within(&limits, push).await
     }
+}
+
+/// What an upstream says may be anywhere in an error, such as in the name of a reference.
+fn without_secrets(error: Error, context: &CallContext) -> Error {
+    error.hiding(|text| context.transport.hide_secrets(text))
 }
 
 /// What is there is not what was planned, and is recorded as if it were until the next sync sees it.

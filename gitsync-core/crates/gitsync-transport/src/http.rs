@@ -85,6 +85,9 @@ pub(crate) fn exchange(
         builder = builder.header(header::AUTHORIZATION, value);
     }
 
+    if let Some(proxy) = transport.proxy_of(source) {
+        proxy.remember_in(&transport.shown);
+    }
     let client = transport.clients.of(source, &transport.options);
     let guard = Guard { limits: limits.clone(), idle: transport.options.idle_timeout };
     let response = guard
@@ -137,13 +140,14 @@ fn authorization(transport: &NetTransport, source: &SourceUrl) -> Result<Option<
     if source.scheme() == Scheme::Http && !transport.options.credentials_in_clear {
         return Ok(None);
     }
-    let text = match transport.credentials.credentials(source)? {
-        None => return Ok(None),
-        Some(Credentials::UserPassword { user, password }) => {
+    let Some(credentials) = transport.credentials.credentials(source)? else { return Ok(None) };
+    transport.shown.remember(&credentials);
+    let text = match credentials {
+        Credentials::UserPassword { user, password } => {
             format!("Basic {}", BASE64.encode(format!("{user}:{}", password.expose_secret())))
         }
-        Some(Credentials::Bearer(token)) => format!("Bearer {}", token.expose_secret()),
-        Some(_) => {
+        Credentials::Bearer(token) => format!("Bearer {}", token.expose_secret()),
+        _ => {
             return Err(unusable(source, "https sources take a user with a password or token, or a bearer token"));
         }
     };

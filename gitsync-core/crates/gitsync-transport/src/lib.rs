@@ -14,6 +14,8 @@
 //! - **Credentials** are asked for per call and sent to the host of the source only. The private key of an `ssh` source is in
 //!   a file that only this user can read until the service answers; its passphrase is used in this process alone. Neither is in
 //!   an argument or an environment.
+//! - **What upstreams repeat** of the credentials that they, or proxies, were shown is taken out of the errors, and a redirect to
+//!   an address that has them in it is [`SourceRefused`](gitsync_core::ErrorKind::SourceRefused).
 //! - **Host keys** of `ssh` sources have to be known, see [`NetOptions::known_hosts`]. One that is not, or is another one, is
 //!   [`SourceRefused`](gitsync_core::ErrorKind::SourceRefused), with what was offered (context `key` and `fingerprint`).
 //! - **Certificates** of `https` sources have to be of a public authority, or of a private one that is set for all hosts or for
@@ -60,6 +62,7 @@ mod parts;
 mod process;
 mod proxy;
 mod resolver;
+mod shown;
 mod socket;
 mod ssh;
 mod tls;
@@ -75,6 +78,7 @@ use gitsync_core::{Error, ErrorKind, Result};
 
 use crate::http::Clients;
 use crate::resolver::GuardedResolver;
+use crate::shown::Shown;
 
 pub use options::{HostOptions, NetOptions};
 pub use proxy::Proxy;
@@ -88,6 +92,7 @@ pub struct NetTransport {
     options: NetOptions,
     resolver: GuardedResolver,
     clients: Clients,
+    shown: Shown,
 }
 
 impl NetTransport {
@@ -97,7 +102,14 @@ impl NetTransport {
         let lookup = Arc::new(resolver::system_lookup);
         let resolver = GuardedResolver::new(Arc::clone(&policy), lookup, options.connect_timeout);
         let clients = Clients::new(&options, &resolver);
-        NetTransport { policy, credentials: Arc::new(NoCredentials), options, resolver, clients }
+        NetTransport {
+            policy,
+            credentials: Arc::new(NoCredentials),
+            options,
+            resolver,
+            clients,
+            shown: Shown::default(),
+        }
     }
 
     /// Sets who knows the credentials of sources.
@@ -124,10 +136,15 @@ impl NetTransport {
         }
     }
 
+    /// Returns what connects to the host of a source for us.
+    fn proxy_of(&self, url: &SourceUrl) -> Option<&Proxy> {
+        let number = url.host().and_then(|host| self.options.of_host(host))?;
+        self.options.hosts[number].proxy.as_ref()
+    }
+
     /// Refuses what would go past the proxy of its host.
     fn check_unproxied(&self, url: &SourceUrl) -> Result<()> {
-        let number = url.host().and_then(|host| self.options.of_host(host));
-        match number.and_then(|number| self.options.hosts[number].proxy.as_ref()) {
+        match self.proxy_of(url) {
             Some(proxy) => {
                 Err(Error::new(ErrorKind::Unsupported, "only http and https sources are reached through a proxy")
                     .with("url", url)
@@ -166,14 +183,15 @@ impl Transport for NetTransport {
         // Nothing else tells over HTTP which service is asked for.
         let is_push = request.suffix.contains(Service::ReceivePack.as_str());
         self.check(request.source, if is_push { Service::ReceivePack } else { Service::UploadPack })?;
-        http::exchange(self, request, limits)
+        let source = request.source;
+        http::exchange(self, request, limits).map_err(|error| self.shown.clean(error, source))
     }
 
     fn connect(&self, url: &SourceUrl, service: Service, version: u8, limits: &CallLimits) -> Result<Connection> {
         limits.check()?;
         self.check(url, service)?;
         self.check_unproxied(url)?;
-        match url.scheme() {
+        let connected = match url.scheme() {
             Scheme::File => file::connect(self, url, service, version, limits),
             Scheme::Git => git::connect(self, url, service, version, limits),
             Scheme::Ssh => ssh::connect(self, url, service, version, limits),
@@ -181,6 +199,11 @@ impl Transport for NetTransport {
                 Err(Error::new(ErrorKind::Unsupported, "http sources have no connection, only exchanges")
                     .with("url", url))
             }
-        }
+        };
+        connected.map_err(|error| self.shown.clean(error, url))
+    }
+
+    fn hide_secrets(&self, text: &str) -> Option<String> {
+        self.shown.hide(text)
     }
 }

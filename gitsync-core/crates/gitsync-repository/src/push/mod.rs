@@ -125,7 +125,7 @@ impl<E: Engine> Push<'_, E> {
             None => Box::new(Cursor::new(commands)),
         };
         let answer = exchange(self.call, "/git-receive-pack", &headers, Some(&mut body))?;
-        Report::read(&mut BufReader::new(Guarded::new(answer.body, self.call)), features, self.limits.bytes)
+        self.read(&mut BufReader::new(Guarded::new(answer.body, self.call)), features)
     }
 
     /// Pushes to a service that listens.
@@ -138,13 +138,17 @@ impl<E: Engine> Push<'_, E> {
     ) -> Result<Report> {
         let sent = send(&mut streams.writer, commands, pack.as_ref());
         // A target that gives up says why, also to one who could not tell it everything.
-        let report = match (Report::read(&mut streams.reader, features, self.limits.bytes), sent) {
+        let report = match (self.read(&mut streams.reader, features), sent) {
             (Err(_), Err(unsent)) => Err(unsent.into()),
             (report, _) => report,
         }?;
         // It tidies up; how it ends does not matter any more.
         let _ = io::copy(&mut streams.reader.take(MAX_LAST_WORDS), &mut io::sink());
         Ok(report)
+    }
+
+    fn read(&self, reader: &mut impl Read, features: &Features) -> Result<Report> {
+        Report::read(reader, features, self.limits.bytes, &|said| self.call.hide_secrets(said).into_owned())
     }
 }
 

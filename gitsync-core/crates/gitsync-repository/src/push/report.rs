@@ -17,6 +17,9 @@ const MAX_REASON: usize = 200;
 /// How many bytes are kept of what the hooks of a target print.
 const MAX_REMARKS: usize = 4096;
 
+/// Takes secrets out of a text.
+pub(super) type Hide<'a> = dyn Fn(&str) -> String + 'a;
+
 /// The report of a push target.
 #[derive(Debug, Default)]
 pub(super) struct Report {
@@ -29,10 +32,10 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// Reads a report of at most `max_bytes`.
-    pub(super) fn read(reader: &mut impl Read, features: &Features, max_bytes: usize) -> Result<Self> {
+    /// Reads a report of at most `max_bytes`; `hide` takes secrets out of what is said in there.
+    pub(super) fn read(reader: &mut impl Read, features: &Features, max_bytes: usize, hide: &Hide<'_>) -> Result<Self> {
         if !features.side_band {
-            return Report::parse(&mut reader.take(max_bytes as u64));
+            return Report::parse(&mut reader.take(max_bytes as u64), hide);
         }
         let (mut report, mut remarks, mut data) = (Vec::new(), Vec::new(), Vec::new());
         while read_data(reader, &mut data)? {
@@ -40,28 +43,28 @@ impl Report {
                 Some((1, part)) if report.len() + part.len() <= max_bytes => report.extend_from_slice(part),
                 Some((1, _)) => return Err(Error::new(ErrorKind::LimitExceeded, "the push target reports too much")),
                 Some((2, part)) => remarks.extend(part.iter().take(MAX_REMARKS - remarks.len().min(MAX_REMARKS))),
-                Some((3, said)) => return Err(said_by_upstream(&String::from_utf8_lossy(said))),
+                Some((3, said)) => return Err(said_by_upstream(&hide(&String::from_utf8_lossy(said)))),
                 // Sent so that nobody takes it for dead.
                 None => {}
                 Some(_) => return Err(not_understood()),
             }
         }
-        let remarks = text(&remarks);
-        Ok(Report { remarks, ..Report::parse(&mut &*report)? })
+        let remarks = text(&remarks, hide);
+        Ok(Report { remarks, ..Report::parse(&mut &*report, hide)? })
     }
 
-    fn parse(reader: &mut impl Read) -> Result<Self> {
+    fn parse(reader: &mut impl Read, hide: &Hide<'_>) -> Result<Self> {
         let (mut report, mut line) = (Report::default(), Vec::new());
         while read_packet(reader, &mut line)? {
             let at = line.iter().position(|byte| *byte == b' ').ok_or_else(not_understood)?;
             let (word, rest) = (&line[..at], &line[at + 1..]);
             match word {
-                b"unpack" => report.unpacked = text(rest),
+                b"unpack" => report.unpacked = text(rest, hide),
                 b"ok" => drop(report.refs.insert(rest.to_vec(), None)),
                 b"ng" => {
                     // No name has a blank in it.
                     let at = rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len());
-                    report.refs.insert(rest[..at].to_vec(), Some(text(rest.get(at + 1..).unwrap_or_default())));
+                    report.refs.insert(rest[..at].to_vec(), Some(text(rest.get(at + 1..).unwrap_or_default(), hide)));
                 }
                 _ => return Err(not_understood()),
             }
@@ -96,8 +99,8 @@ impl Report {
     }
 }
 
-fn text(bytes: &[u8]) -> String {
-    redact(&String::from_utf8_lossy(bytes)).trim().chars().take(MAX_REASON).collect()
+fn text(bytes: &[u8], hide: &Hide<'_>) -> String {
+    redact(&hide(&String::from_utf8_lossy(bytes))).trim().chars().take(MAX_REASON).collect()
 }
 
 fn not_understood() -> Error {
@@ -122,7 +125,7 @@ mod tests {
     }
 
     fn outcome(report: &[&str], edits: &[RefEdit]) -> Result<Pushed> {
-        Report::parse(&mut &*lines(report))?.outcome(edits)
+        Report::parse(&mut &*lines(report), &str::to_owned)?.outcome(edits)
     }
 
     #[test]
@@ -168,15 +171,18 @@ mod tests {
         // A line is cut anywhere, and line ends count.
         let banded = [band(2, b"hello\n"), band(1, &report[..12]), b"0004".to_vec(), band(1, &report[12..])].concat();
         let banded = [banded, b"0000".to_vec()].concat();
-        let read = Report::read(&mut &*banded, &features(true), 1000).unwrap();
+        let read = Report::read(&mut &*banded, &features(true), 1000, &str::to_owned).unwrap();
         assert_eq!(read.remarks, "hello");
         assert_eq!(read.outcome(&[edit("refs/heads/a", true)]).unwrap().updated, 1);
-        assert_eq!(Report::read(&mut &*banded, &features(true), 20).unwrap_err().kind(), ErrorKind::LimitExceeded);
-        assert!(Report::read(&mut &*report, &features(false), 1000).is_ok());
+        assert_eq!(
+            Report::read(&mut &*banded, &features(true), 20, &str::to_owned).unwrap_err().kind(),
+            ErrorKind::LimitExceeded
+        );
+        assert!(Report::read(&mut &*report, &features(false), 1000, &str::to_owned).is_ok());
         let gives_up = [band(3, b"repository not found"), b"0000".to_vec()].concat();
-        let error = Report::read(&mut &*gives_up, &features(true), 1000).unwrap_err();
+        let error = Report::read(&mut &*gives_up, &features(true), 1000, &str::to_owned).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::SourceNotFound);
-        let cut = Report::read(&mut &banded[..banded.len() - 4], &features(true), 1000);
+        let cut = Report::read(&mut &banded[..banded.len() - 4], &features(true), 1000, &str::to_owned);
         assert_eq!(cut.unwrap_err().kind(), ErrorKind::SourceUnreachable);
     }
 }

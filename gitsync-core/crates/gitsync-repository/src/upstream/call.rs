@@ -1,5 +1,6 @@
 //! What all steps of one call to an upstream share.
 
+use std::borrow::Cow;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -35,6 +36,12 @@ impl Call {
             failure: Failure::default(),
             prelude: Prelude::default(),
         }
+    }
+
+    /// Returns what the upstream said without what it was shown to prove who asks. That comes first: whatever else is done to
+    /// the text, such as cutting it, leaves parts of a secret that nobody recognizes.
+    pub fn hide_secrets<'t>(&self, said: &'t str) -> Cow<'t, str> {
+        self.transport.hide_secrets(said).map_or(Cow::Borrowed(said), Cow::Owned)
     }
 
     /// Returns a call to the same upstream of which a failure is its own affair.

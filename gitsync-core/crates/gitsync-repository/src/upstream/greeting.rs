@@ -54,11 +54,11 @@ pub fn greet(call: &Call, service: Service, limits: ListLimits) -> Result<(Greet
     let (greeting, streams) = if call.source.scheme().is_http() {
         let suffix = format!("/info/refs?service={}", service.as_str());
         let answer = exchange(call, &suffix, &[], None)?;
-        (Greeting::read(&mut BufReader::new(Guarded::new(answer.body, call)), limits), None)
+        (Greeting::read(&mut BufReader::new(Guarded::new(answer.body, call)), limits, call), None)
     } else {
         let Connection { reader, writer, guard } = call.transport.connect(&call.source, service, 1, &call.limits)?;
         let mut reader = Unversioned::new(Guarded::new(BufReader::new(reader), call));
-        let greeting = Greeting::read(&mut reader, limits);
+        let greeting = Greeting::read(&mut reader, limits, call);
         let writer = Box::new(Guarded::new(writer, call));
         (greeting, Some(Streams { reader: Box::new(reader), writer, _guard: guard }))
     };
@@ -72,11 +72,11 @@ impl Greeting {
     ///
     /// # Errors
     /// As [`greet`], but for those of the transport.
-    pub fn parse(text: &[u8], limits: ListLimits) -> Result<Self> {
-        Greeting::read(&mut Cursor::new(text), limits)
+    pub fn parse(text: &[u8], limits: ListLimits, call: &Call) -> Result<Self> {
+        Greeting::read(&mut Cursor::new(text), limits, call)
     }
 
-    fn read(reader: &mut impl Read, limits: ListLimits) -> Result<Self> {
+    fn read(reader: &mut impl Read, limits: ListLimits, call: &Call) -> Result<Self> {
         let mut line = Vec::new();
         let mut is_there = read_packet(reader, &mut line)?;
         if line.starts_with(b"# service=") {
@@ -97,7 +97,7 @@ impl Greeting {
         if !is_there {
             return Err(not_understood("no references at all"));
         }
-        refuse(&line)?;
+        refuse(&line, call)?;
         let at = line.iter().position(|byte| *byte == 0).ok_or_else(|| not_understood("no capabilities"))?;
         let capabilities = line.split_off(at)[1..].to_vec();
         let mut listing = v1::begin(v1::capabilities(&capabilities), limits)?;
@@ -106,7 +106,7 @@ impl Greeting {
             if !read_packet(reader, &mut line)? {
                 break;
             }
-            refuse(&line)?;
+            refuse(&line, call)?;
         }
         Ok(Greeting { capabilities, listing })
     }
@@ -133,6 +133,7 @@ impl Greeting {
 }
 
 /// Fails if the line is the last word of a server that gives up.
-fn refuse(line: &[u8]) -> Result<()> {
-    line.strip_prefix(b"ERR ").map_or(Ok(()), |said| Err(said_by_upstream(&String::from_utf8_lossy(said))))
+fn refuse(line: &[u8], call: &Call) -> Result<()> {
+    let Some(said) = line.strip_prefix(b"ERR ") else { return Ok(()) };
+    Err(said_by_upstream(&call.hide_secrets(&String::from_utf8_lossy(said))))
 }

@@ -25,11 +25,15 @@ pub fn exchange<'a>(
         "application/x-git-receive-pack-advertisement",
         "application/x-git-receive-pack-result",
     ];
-    if expected.contains(&response.content_type.trim()) { Ok(response) } else { Err(not_git(&response)) }
+    if expected.contains(&response.content_type.trim()) {
+        Ok(response)
+    } else {
+        Err(not_git(&call.hide_secrets(&response.content_type)))
+    }
 }
 
-fn not_git(response: &HttpResponse) -> Error {
-    let content_type: String = response.content_type.chars().filter(|c| !c.is_control()).take(100).collect();
+fn not_git(content_type: &str) -> Error {
+    let content_type: String = content_type.chars().filter(|c| !c.is_control()).take(100).collect();
     Error::new(ErrorKind::Corrupt, "the upstream answers, but not by git's smart protocol")
         .with("content_type", content_type)
         .hint("check the address: it must be that of a repository, not of a web page about it")

@@ -15,6 +15,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::limits::{from_io, in_slices, into_io};
 use crate::resolver::GuardedResolver;
+use crate::shown::Shown;
 use crate::socket::dial;
 
 /// The longest user or password; SOCKS has one byte for its length.
@@ -66,6 +67,13 @@ impl Proxy {
         }
         self.login = Some(Login { user, password });
         Ok(self)
+    }
+
+    /// Remembers what it is about to be shown.
+    pub(crate) fn remember_in(&self, shown: &Shown) {
+        if let Some(Login { user, password }) = &self.login {
+            shown.remember_login(user, password);
+        }
     }
 
     /// Opens a connection to the first of these addresses that the proxy can connect to.

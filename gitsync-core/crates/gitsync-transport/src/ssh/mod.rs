@@ -26,6 +26,7 @@ use self::explain::explain;
 use self::key::KeyFile;
 use crate::failure::{io_error, unusable};
 use crate::limits::Guard;
+use crate::shown::Shown;
 use crate::socket::share;
 use crate::{NetOptions, NetTransport, process};
 
@@ -89,6 +90,7 @@ pub(crate) fn connect(
 struct Client<'a> {
     options: &'a NetOptions,
     url: &'a SourceUrl,
+    shown: &'a Shown,
     guard: Guard,
     /// Where the program works.
     directory: TempDir,
@@ -100,7 +102,9 @@ impl<'a> Client<'a> {
     fn new(transport: &'a NetTransport, url: &'a SourceUrl, guard: Guard) -> Result<Self> {
         let options = &transport.options;
         let known_hosts = known_hosts::trusted(options).map_err(|error| error.with("url", url))?;
-        let key = match transport.credentials.credentials(url)? {
+        let credentials = transport.credentials.credentials(url)?;
+        credentials.iter().for_each(|credentials| transport.shown.remember(credentials));
+        let key = match credentials {
             None => None,
             Some(Credentials::SshKey { key, passphrase }) => {
                 Some(key::readable(&key, passphrase.as_ref()).map_err(|hint| unusable(url, &hint))?)
@@ -111,7 +115,7 @@ impl<'a> Client<'a> {
         let directory = tempfile::Builder::new().prefix("gitsync-ssh-").permissions(of_this_user).tempdir()?;
         private_file(&directory.path().join(KNOWN_HOSTS), &known_hosts)?;
         let key = key.map(|key| KeyFile::new(&key, directory.path())).transpose()?;
-        Ok(Client { options, url, guard, directory, key })
+        Ok(Client { options, url, shown: &transport.shown, guard, directory, key })
     }
 
     fn command(&self, address: SocketAddr, time: Duration, service: Service, version: u8) -> Command {
@@ -143,8 +147,8 @@ impl<'a> Client<'a> {
     /// Starts the program and waits until the service speaks, which is its part to begin.
     fn start(&self, command: Command) -> Result<Connection> {
         let failed = {
-            let (url, has_key) = (self.url.clone(), self.key.is_some());
-            move |complaint: &str| explain(complaint, &url, has_key)
+            let (url, has_key, shown) = (self.url.clone(), self.key.is_some(), self.shown.clone());
+            move |complaint: &str| explain(shown.hide(complaint).as_deref().unwrap_or(complaint), &url, has_key)
         };
         let started = process::connect(command, self.guard.clone(), Box::new(failed)).map_err(|error| {
             let error = error.with("url", self.url);
