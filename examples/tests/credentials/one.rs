@@ -1,8 +1,6 @@
-//! Private repositories, and tokens that are rotated and revoked, with both engines over HTTP.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+//! One repository, and what becomes of it while its token changes.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,13 +10,15 @@ use gitsync_core::memory::{MemoryQueue, MemoryStore};
 use gitsync_core::model::{RepositoryId, SyncTask};
 use gitsync_core::queue::QueueLimits;
 use gitsync_core::rules::CREDENTIALS_LOOK;
-use gitsync_core::source::{FileCredentials, Scheme, SourcePolicy};
+use gitsync_core::source::FileCredentials;
 use gitsync_core::state::{RepositoryStatus, TaskStatus};
 use gitsync_core::testing::{ManualClock, SmartHttpServer, Upstream, check_mirror};
 use gitsync_core::{ErrorKind, GitBackend, GitSync};
 use gitsync_git2::Git2Backend;
 use gitsync_gix::GixBackend;
 use gitsync_transport::{NetOptions, NetTransport};
+
+use super::{policy, write_file};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -47,7 +47,7 @@ impl World {
         let server = SmartHttpServer::start(upstream.root());
         let file = write_file(dir.path(), &server, kind, "s3cret-one");
         let credentials = FileCredentials::open(file).unwrap().clock(Arc::new(clock.clone()));
-        let policy = SourcePolicy::builder().schemes([Scheme::Http]).allow_private_networks(true).build().unwrap();
+        let policy = policy();
         let options = NetOptions { credentials_in_clear: true, ..NetOptions::default() };
         let transport = NetTransport::new(policy.clone(), options).with_credentials(Arc::new(credentials));
         let gitsync = GitSync::builder()
@@ -99,15 +99,6 @@ impl World {
     fn published(&self) -> PathBuf {
         self.dir.path().join("repos/org/mirror")
     }
-}
-
-fn write_file(directory: &Path, server: &SmartHttpServer, kind: &str, secret: &str) -> PathBuf {
-    let text = format!("[[credentials]]\nhost = \"{}\"\n{kind} = \"{secret}\"\n", server.address());
-    let (path, new) = (directory.join("credentials.toml"), directory.join("new"));
-    fs::write(&new, text).unwrap();
-    fs::set_permissions(&new, fs::Permissions::from_mode(0o600)).unwrap();
-    fs::rename(new, &path).unwrap();
-    path
 }
 
 fn assert_no_secret(text: &str) {
