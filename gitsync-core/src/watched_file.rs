@@ -1,13 +1,14 @@
 //! Files of settings that are read again when they change.
 
 use std::fmt;
-use std::fs::{File, Metadata};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::Read as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use rustix::fs::OFlags;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
 
@@ -177,15 +178,7 @@ pub(crate) fn read_text(name: &str, path: &Path, readers: Readers) -> Result<Sec
 
 fn read(name: &str, path: &Path, readers: Readers) -> Result<(SecretString, Version)> {
     let failed = |error: std::io::Error| unusable(name, path, &error.to_string());
-    // Opening anything else might take for ever.
-    if !std::fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(unusable(name, path, "it is not a regular file"));
-    }
-    let file = File::open(path).map_err(failed)?;
-    let data = file.metadata().map_err(failed)?;
-    if readers == Readers::Owner {
-        check_private(name, path, &data)?;
-    }
+    let (file, data) = open(name, path, readers)?;
     let mut text = String::new();
     let read = file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text);
     let text = SecretString::from(text);
@@ -195,6 +188,22 @@ fn read(name: &str, path: &Path, readers: Readers) -> Result<(SecretString, Vers
     }
     // A change since then is found at the next look.
     Ok((text, Version::of(&data)))
+}
+
+/// Opens a regular file. What is judged is what was opened, whatever the path leads to by then.
+fn open(name: &str, path: &Path, readers: Readers) -> Result<(File, Metadata)> {
+    let failed = |error: std::io::Error| unusable(name, path, &error.to_string());
+    // To open a pipe could take for ever without it; to a regular file it means nothing.
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(failed)?;
+    let data = file.metadata().map_err(failed)?;
+    if !data.is_file() {
+        return Err(unusable(name, path, "it is not a regular file"));
+    }
+    if readers == Readers::Owner {
+        check_private(name, path, &data)?;
+    }
+    Ok((file, data))
 }
 
 fn check_private(name: &str, path: &Path, data: &Metadata) -> Result<()> {
@@ -226,4 +235,37 @@ fn parse_toml<C: DeserializeOwned>(text: &str) -> Result<C> {
         };
         Error::new(ErrorKind::InvalidInput, format!("line {line}: {why}"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_and_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        std::os::unix::fs::symlink(&pipe, dir.path().join("link")).unwrap();
+        for path in [pipe, dir.path().join("link"), dir.path().to_owned(), "/dev/zero".into()] {
+            let error = read_text("file", &path, Readers::Anybody).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert!(error.to_string().contains("regular file"), "{error}");
+        }
+    }
+
+    #[test]
+    fn links_are_followed_to_the_file_whose_rights_count() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("file"), dir.path().join("link"));
+        std::fs::write(&file, "text").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        for (mode, is_read) in [(0o600, true), (0o640, false)] {
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(read_text("file", &link, Readers::Owner).is_ok(), is_read, "{mode:o}");
+        }
+    }
 }
