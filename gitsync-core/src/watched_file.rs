@@ -24,13 +24,15 @@ const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
 /// How old a change has to be so that the next one has another time: file systems count in ticks.
 const SETTLED_AFTER: Duration = Duration::from_secs(2);
 
-/// Who may read a file.
+/// What others than its owner may do with a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Readers {
-    /// Whoever the administrator lets.
-    Anybody,
-    /// Its owner alone, which is this user or root: the file holds secrets.
-    Owner,
+pub enum Access {
+    /// What the administrator lets them.
+    Any,
+    /// Read it: what is in there says whom we trust. The owner is this user or root.
+    Read,
+    /// Nothing: the file holds secrets. The owner is this user or root.
+    None,
 }
 
 /// A TOML file of settings, in memory, that is looked at once a second at most, when somebody asks for it.
@@ -41,7 +43,7 @@ pub struct WatchedFile<T> {
     /// What the file is called in errors, such as `tokens file`.
     name: &'static str,
     path: PathBuf,
-    readers: Readers,
+    access: Access,
     parse: Parse<T>,
     clock: Arc<dyn Clock>,
     state: Mutex<State<T>>,
@@ -70,18 +72,18 @@ impl<T> WatchedFile<T> {
     /// Reads a file that is called `name` in errors; `check` makes of what is in there what is used.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] if it cannot be read, may be read by others than it should, or makes no sense; the message
+    /// [`ErrorKind::InvalidInput`] if it cannot be read, gives others than its owner more access than it should, or makes no sense; the message
     /// says where.
     pub fn open<C: DeserializeOwned>(
         name: &'static str,
         path: impl Into<PathBuf>,
-        readers: Readers,
+        access: Access,
         check: impl Fn(C) -> Result<T> + Send + Sync + 'static,
     ) -> Result<Self> {
         let path = path.into();
         let parse: Parse<T> = Box::new(move |text| check(parse_toml(text)?));
         let begun = SystemTime::now();
-        let (content, version) = load(name, &path, readers, &parse)?;
+        let (content, version) = load(name, &path, access, &parse)?;
         let state = State {
             content: Arc::new(content),
             is_settled: version.is_settled(begun),
@@ -89,7 +91,7 @@ impl<T> WatchedFile<T> {
             looked_at: Timestamp::default(),
             complaint: None,
         };
-        Ok(WatchedFile { name, path, readers, parse, clock: Arc::new(SystemClock), state: Mutex::new(state) })
+        Ok(WatchedFile { name, path, access, parse, clock: Arc::new(SystemClock), state: Mutex::new(state) })
     }
 
     /// Sets the clock by which the file is looked at.
@@ -118,7 +120,7 @@ impl<T> WatchedFile<T> {
             return;
         }
         let begun = SystemTime::now();
-        match load(self.name, &self.path, self.readers, &self.parse) {
+        match load(self.name, &self.path, self.access, &self.parse) {
             Ok((content, version)) => {
                 if state.version != Some(version) {
                     tracing::info!(file = %self.path.display(), "the {} was read again", self.name);
@@ -162,23 +164,33 @@ impl Version {
 }
 
 /// Reads what is in a file, and tells in which state it was.
-fn load<T>(name: &str, path: &Path, readers: Readers, parse: &Parse<T>) -> Result<(T, Version)> {
-    let (text, version) = read(name, path, readers)?;
+fn load<T>(name: &str, path: &Path, access: Access, parse: &Parse<T>) -> Result<(T, Version)> {
+    let (text, version) = read(name, path, access)?;
     let content = parse(text.expose_secret()).map_err(|error| unusable(name, path, &error.to_string()))?;
     Ok((content, version))
+}
+
+/// Reads a TOML file of settings, once; `name` is what it is called in errors, which do not show what the file says.
+///
+/// # Errors
+/// [`ErrorKind::InvalidInput`] if that cannot be done, if others than its owner may do more with the file than they should, or if
+/// it makes no sense; the message says where.
+pub fn read_toml<C: DeserializeOwned>(name: &str, path: &Path, access: Access) -> Result<C> {
+    let text = read_text(name, path, access)?;
+    parse_toml(text.expose_secret()).map_err(|error| unusable(name, path, &error.to_string()))
 }
 
 /// Reads a small regular file as a text; `name` is what it is called in errors.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidInput`] if that cannot be done, or if the file may be read by others than it should.
-pub(crate) fn read_text(name: &str, path: &Path, readers: Readers) -> Result<SecretString> {
-    read(name, path, readers).map(|(text, _)| text)
+/// [`ErrorKind::InvalidInput`] if that cannot be done, or if others than its owner may do more with the file than they should.
+pub fn read_text(name: &str, path: &Path, access: Access) -> Result<SecretString> {
+    read(name, path, access).map(|(text, _)| text)
 }
 
-fn read(name: &str, path: &Path, readers: Readers) -> Result<(SecretString, Version)> {
+fn read(name: &str, path: &Path, access: Access) -> Result<(SecretString, Version)> {
     let failed = |error: std::io::Error| unusable(name, path, &error.to_string());
-    let (file, data) = open(name, path, readers)?;
+    let (file, data) = open(name, path, access)?;
     let mut text = String::new();
     let read = file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text);
     let text = SecretString::from(text);
@@ -191,7 +203,7 @@ fn read(name: &str, path: &Path, readers: Readers) -> Result<(SecretString, Vers
 }
 
 /// Opens a regular file. What is judged is what was opened, whatever the path leads to by then.
-fn open(name: &str, path: &Path, readers: Readers) -> Result<(File, Metadata)> {
+fn open(name: &str, path: &Path, access: Access) -> Result<(File, Metadata)> {
     let failed = |error: std::io::Error| unusable(name, path, &error.to_string());
     // To open a pipe could take for ever without it; to a regular file it means nothing.
     let flags = OFlags::NONBLOCK.bits().cast_signed();
@@ -200,22 +212,20 @@ fn open(name: &str, path: &Path, readers: Readers) -> Result<(File, Metadata)> {
     if !data.is_file() {
         return Err(unusable(name, path, "it is not a regular file"));
     }
-    if readers == Readers::Owner {
-        check_private(name, path, &data)?;
-    }
-    Ok((file, data))
-}
-
-fn check_private(name: &str, path: &Path, data: &Metadata) -> Result<()> {
+    let (forbidden, what, cure) = match access {
+        Access::Any => return Ok((file, data)),
+        Access::Read => (0o022, "write", "chmod go-w"),
+        Access::None => (0o077, "use", "chmod 0600"),
+    };
     let mode = data.mode() & 0o7777;
-    if mode & 0o077 != 0 {
-        let why = format!("others than its owner may use it (mode {mode:04o})");
-        return Err(unusable(name, path, &why).hint("chmod 0600"));
+    if mode & forbidden != 0 {
+        let why = format!("others than its owner may {what} it (mode {mode:04o})");
+        return Err(unusable(name, path, &why).hint(cure));
     }
     if data.uid() != 0 && data.uid() != rustix::process::geteuid().as_raw() {
         return Err(unusable(name, path, "it belongs to another user").hint("it has to be this user's, or root's"));
     }
-    Ok(())
+    Ok((file, data))
 }
 
 fn unusable(name: &str, path: &Path, why: &str) -> Error {
@@ -250,7 +260,7 @@ mod tests {
         assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         std::os::unix::fs::symlink(&pipe, dir.path().join("link")).unwrap();
         for path in [pipe, dir.path().join("link"), dir.path().to_owned(), "/dev/zero".into()] {
-            let error = read_text("file", &path, Readers::Anybody).unwrap_err();
+            let error = read_text("file", &path, Access::Any).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput);
             assert!(error.to_string().contains("regular file"), "{error}");
         }
@@ -263,9 +273,13 @@ mod tests {
         let (file, link) = (dir.path().join("file"), dir.path().join("link"));
         std::fs::write(&file, "text").unwrap();
         std::os::unix::fs::symlink(&file, &link).unwrap();
-        for (mode, is_read) in [(0o600, true), (0o640, false)] {
+        for (mode, may_be_read, may_be_secret) in
+            [(0o600, true, true), (0o644, true, false), (0o664, false, false), (0o642, false, false)]
+        {
             std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
-            assert_eq!(read_text("file", &link, Readers::Owner).is_ok(), is_read, "{mode:o}");
+            let is_read = |access| read_text("file", &link, access).is_ok();
+            let expected = (true, may_be_read, may_be_secret);
+            assert_eq!((is_read(Access::Any), is_read(Access::Read), is_read(Access::None)), expected, "{mode:o}");
         }
     }
 }

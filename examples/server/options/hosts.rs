@@ -1,12 +1,11 @@
 //! The file that says how some hosts are reached.
 
-use std::fs::{self, File};
-use std::io::Read as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
+use gitsync_core::watched_file::{Access, read_text, read_toml};
 use gitsync_transport::{CaCertificates, ClientCertificate, HostOptions, Proxy};
+use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 
 /// The most entries of a file; each has an HTTP client of its own.
@@ -34,10 +33,7 @@ struct Entry {
 
 /// Reads the file, and those that it names.
 pub(super) fn read(file: &Path) -> Result<Vec<HostOptions>> {
-    let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    // Without the line itself: there may be a password in it, in the wrong place.
-    let understood = toml::from_str(&text).map_err(|error| anyhow!("{}", error.message().to_owned()));
-    let content: Content = understood.with_context(|| format!("cannot understand {}", file.display()))?;
+    let content: Content = read_toml("file of hosts", file, Access::Read)?;
     ensure!(content.host.len() <= MAX_HOSTS, "{} has more than {MAX_HOSTS} hosts", file.display());
     content.host.into_iter().map(Entry::options).collect()
 }
@@ -62,12 +58,8 @@ impl Entry {
 }
 
 fn with_login(proxy: Proxy, file: &Path) -> Result<Proxy> {
-    let mut login = String::new();
-    let mut opened = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let mode = opened.metadata()?.permissions().mode();
-    ensure!(mode & 0o077 == 0, "{} can be read by others; set its mode to 600", file.display());
-    opened.read_to_string(&mut login).with_context(|| format!("cannot read {}", file.display()))?;
-    let login = login.trim_end_matches(['\r', '\n']).split_once(':');
+    let text = read_text("file of a login", file, Access::None)?;
+    let login = text.expose_secret().trim_end_matches(['\r', '\n']).split_once(':');
     let (user, password) = login.with_context(|| format!("{} has to hold user:password", file.display()))?;
     Ok(proxy.with_login(user, password.into())?)
 }
@@ -75,6 +67,9 @@ fn with_login(proxy: Proxy, file: &Path) -> Result<Proxy> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -103,8 +98,8 @@ mod tests {
             let said = format!("{:#}", read(text).unwrap_err());
             assert!(said.contains(reason) && !said.contains("s3cret"), "{said}");
         };
-        refused(&format!("{proxy}\nproxy_login_file = {open:?}"), "600");
-        refused("[[host]]\npattern = \"a\"\nprox = \"b\"", "prox");
+        refused(&format!("{proxy}\nproxy_login_file = {open:?}"), "others than its owner may use it");
+        refused("[[host]]\npattern = \"a\"\nprox = \"b\"", "line 3: expected one of `pattern`");
         refused("[[host]]\npattern = \"a b\"", "pattern");
         refused("[[host]]\npattern = \"a\"\nproxy = \"http://me:s3cret@b:1\"", "proxy");
         refused("[[host]]\npattern = \"a\"\nclient_key = \"b\"", "client_cert");

@@ -163,7 +163,8 @@ impl SshServer {
     }
 }
 
-fn write_private(path: &Path, content: &str) {
+/// Writes a file that only this user may use.
+pub(super) fn write_private(path: &Path, content: &str) {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
 

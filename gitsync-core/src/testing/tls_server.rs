@@ -17,6 +17,7 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig, crypto::ring};
 
 use super::listening::Listening;
+use super::ssh_server::write_private;
 use crate::source::SourceUrl;
 
 /// A private authority. What it issues are files, which are there as long as this is.
@@ -77,7 +78,7 @@ impl Authority {
         let at = |kind| self.directory.path().join(format!("{file}.{kind}.pem"));
         let identity = Identity { certificate: at("certificate"), key: at("key") };
         fs::write(&identity.certificate, certificate.pem()).expect("a file can be written");
-        fs::write(&identity.key, key.serialize_pem()).expect("a file can be written");
+        write_private(&identity.key, &key.serialize_pem());
         identity
     }
 }

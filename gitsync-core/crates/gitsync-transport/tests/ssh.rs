@@ -197,7 +197,10 @@ fn host_keys_are_read_from_files() {
     let connection = with(&[&file, &empty]).connect(&place.url(), Service::UploadPack, 1, &limits());
     listing(connection.unwrap()).unwrap();
     let before = place.server.connections();
-    for files in [&[][..], &[&empty], &[&file, &missing]] {
+    let others = dir.path().join("others");
+    std::fs::write(&others, place.server.known_host()).unwrap();
+    std::fs::set_permissions(&others, std::os::unix::fs::PermissionsExt::from_mode(0o664)).unwrap();
+    for files in [&[][..], &[&empty], &[&file, &missing], &[&file, &others]] {
         let error = refusal(&with(files), &place.url());
         assert_eq!(error.kind(), ErrorKind::SourceRefused, "{error}");
         assert!(error.hint_text().unwrap().contains("known_hosts"));

@@ -163,8 +163,11 @@ fn broken_files_are_refused_before_anything_is_connected_to() {
     ] {
         let error = ClientCertificate::from_pem_files(certificate, key).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
-        assert!(error.hint_text().is_some());
     }
+    let open = file("key of everybody", &key);
+    let error = ClientCertificate::from_pem_files(&identity.certificate, &open).unwrap_err();
+    assert!(error.to_string().contains("others than its owner may use it"), "{error}");
+    assert_eq!(error.hint_text(), Some("chmod 0600"));
     let client = ClientCertificate::from_pem_files(&identity.certificate, &identity.key).unwrap();
     assert_eq!(format!("{client:?} {:?}", ca(&authority)), "ClientCertificate { .. } CaCertificates { count: 1 }");
 }

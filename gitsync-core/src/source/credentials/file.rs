@@ -12,7 +12,7 @@ use super::{CredentialProvider, Credentials};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::{Scheme, SourceUrl};
-use crate::watched_file::{Readers, WatchedFile, read_text};
+use crate::watched_file::{Access, WatchedFile, read_text};
 
 /// What errors call the file.
 const NAME: &str = "credentials file";
@@ -72,7 +72,7 @@ impl FileCredentials {
         let path = path.into();
         let directory = path.parent().map(Path::to_owned).unwrap_or_default();
         let check = move |content: Content| content.check(&directory);
-        Ok(FileCredentials { file: WatchedFile::open(NAME, path, Readers::Owner, check)? })
+        Ok(FileCredentials { file: WatchedFile::open(NAME, path, Access::None, check)? })
     }
 
     /// Sets the clock by which the file is looked at.
@@ -122,7 +122,7 @@ impl Secret {
         match self {
             Secret::Given(credentials) => Ok(credentials.clone()),
             Secret::KeyFile { path, passphrase } => {
-                let key = read_text("file of a private key", path, Readers::Owner)?;
+                let key = read_text("file of a private key", path, Access::None)?;
                 Ok(Credentials::SshKey { key, passphrase: passphrase.clone() })
             }
         }

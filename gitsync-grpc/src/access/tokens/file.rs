@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use gitsync_core::model::Slug;
 use gitsync_core::rules::MAX_OWNER_BYTES;
 use gitsync_core::store::MAX_FILTER_ORGANISATIONS;
-use gitsync_core::watched_file::{Readers, WatchedFile};
+use gitsync_core::watched_file::{Access, WatchedFile};
 use gitsync_core::{Error, ErrorKind, Result, Timestamp};
 use serde::Deserialize;
 
@@ -50,7 +50,7 @@ const NAME: &str = "tokens file";
 
 /// Reads a file of tokens, now and whenever it changes. It holds hashes alone, so that others may read it.
 pub(super) fn open(path: PathBuf) -> Result<WatchedFile<Vec<Token>>> {
-    WatchedFile::open(NAME, path, Readers::Anybody, Content::check)
+    WatchedFile::open(NAME, path, Access::Any, Content::check)
 }
 
 impl Content {

@@ -1,30 +1,26 @@
 //! Which host keys are trusted.
 
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::path::Path;
-
 use gitsync_core::source::{Scheme, SourceUrl};
+use gitsync_core::watched_file::{Access, read_text};
 use gitsync_core::{Error, ErrorKind, Result};
+use secrecy::ExposeSecret as _;
 
 use crate::NetOptions;
-
-/// How large a file may be.
-const MAX_BYTES: u64 = 4 << 20;
 
 /// Returns what the files hold, and the further lines.
 ///
 /// # Errors
-/// [`ErrorKind::SourceRefused`] if there is nothing, or a file cannot be read.
+/// [`ErrorKind::SourceRefused`] if there is nothing, or a file cannot be read, or others than its owner may write it.
 pub(super) fn trusted(options: &NetOptions) -> Result<Vec<u8>> {
     let mut lines = Vec::new();
     for path in &options.known_hosts {
-        read(path, &mut lines).map_err(|error| {
-            Error::new(ErrorKind::SourceRefused, "the file of known hosts cannot be read")
+        let text = read_text("file of known hosts", path, Access::Read).map_err(|error| {
+            let cure = error.hint_text().unwrap_or("make the file: ssh-keyscan prints its lines");
+            Error::new(ErrorKind::SourceRefused, error.message())
                 .with("file", path.display())
-                .hint("correct the setting known_hosts, or make the file: ssh-keyscan prints its lines")
-                .caused_by(error)
+                .hint(format!("correct the setting known_hosts, or {cure}"))
         })?;
+        lines.extend_from_slice(text.expose_secret().as_bytes());
         lines.push(b'\n');
     }
     for line in &options.host_keys {
@@ -36,12 +32,6 @@ pub(super) fn trusted(options: &NetOptions) -> Result<Vec<u8>> {
             .hint("list files with the keys of hosts in the setting known_hosts"));
     }
     Ok(lines)
-}
-
-fn read(path: &Path, lines: &mut Vec<u8>) -> io::Result<()> {
-    let before = lines.len() as u64;
-    File::open(path)?.take(MAX_BYTES + 1).read_to_end(lines)?;
-    if lines.len() as u64 - before > MAX_BYTES { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(()) }
 }
 
 /// Returns under which name the key of a host is looked for.

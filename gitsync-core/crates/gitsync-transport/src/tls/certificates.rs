@@ -4,12 +4,14 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use gitsync_core::watched_file::{Access, read_text};
 use gitsync_core::{Error, ErrorKind, Result};
 use rustls::RootCertStore;
 use rustls::client::ResolvesClientCert;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, TrustAnchor};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use secrecy::ExposeSecret as _;
 
 use super::provider;
 
@@ -52,18 +54,19 @@ pub struct ClientCertificate(Arc<SingleCertAndKey>);
 
 impl ClientCertificate {
     /// Reads the certificate, with those between it and its authority after it, and the private key from PEM files. The key
-    /// is not encrypted.
+    /// is not encrypted, and nobody but its owner, who is this user or root, may use its file.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] if a file cannot be read, does not hold what it should, or the key is that of another
-    /// certificate.
+    /// [`ErrorKind::InvalidInput`] if a file cannot be read, does not hold what it should, or may be used by others, or the key is
+    /// that of another certificate.
     pub fn from_pem_files(certificates: &Path, key: &Path) -> Result<Self> {
         let chain = read_certificates(certificates)?;
+        let text = read_text("file of a private key", key, Access::None)?;
         // What is wrong with a key is not repeated: it could be part of it.
-        let private = PrivateKeyDer::from_pem_file(key).map_err(|_| {
+        let private = PrivateKeyDer::from_pem_slice(text.expose_secret().as_bytes()).map_err(|_| {
             Error::new(ErrorKind::InvalidInput, "the file holds no private key that can be used")
                 .with("file", key.display())
-                .hint("write the key as unencrypted PEM, readable for this user")
+                .hint("write the key as unencrypted PEM")
         })?;
         let pair = CertifiedKey::from_der(chain, private, &provider()).map_err(|error| {
             Error::new(ErrorKind::InvalidInput, "the private key cannot be used with the client certificate")
