@@ -8,14 +8,15 @@ use async_trait::async_trait;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    Branch, Commit, Depth, KnownStorages, Layout, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress,
-    PushTarget, RecordedRef, RefName, RefUpdate, Repository, RepositoryId, RepositoryName, Slug, SourceType,
-    StorageName, StorageReport, SyncTask, TaskId, TaskKind,
+    Branch, Commit, CredentialName, Depth, KeyId, KnownStorages, Layout, ObjectId, Organisation, OrganisationId, Page,
+    PageRequest, Progress, PushTarget, RecordedRef, RefName, RefUpdate, Repository, RepositoryId, RepositoryName,
+    SealedCredential, SealedSecret, Slug, SourceType, StorageName, StorageReport, StoredCredential, SyncTask, TaskId,
+    TaskKind,
 };
 use crate::plan::{Digest, Movement, RefPattern};
 use crate::queue::NewJob;
 use crate::rules::{Archived, DueScan, Outcome, PushOutcome, Request, Requested};
-use crate::source::SourceUrl;
+use crate::source::{CredentialKind, CredentialScope, SourceUrl};
 use crate::state::{RepositoryStatus, TaskStatus};
 
 /// The most rows one call may write or hand out.
@@ -26,6 +27,9 @@ pub const MAX_FILTER_ORGANISATIONS: usize = 1_000;
 
 /// The most storages that [`Store::storages`] returns.
 pub const MAX_STORAGES: usize = 1_000;
+
+/// The most keys that [`Store::credential_keys`] returns.
+pub const MAX_CREDENTIAL_KEYS: usize = 1_000;
 
 /// A repository to create.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +58,21 @@ pub struct NewRepository {
     pub depth: Option<Depth>,
     /// The id of the first task.
     pub task: TaskId,
+}
+
+/// Credentials of an organisation to set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewCredential {
+    /// The organisation.
+    pub organisation: OrganisationId,
+    /// Their name. Those that have it are replaced.
+    pub name: CredentialName,
+    /// The sources they are for.
+    pub scope: CredentialScope,
+    /// The kind.
+    pub kind: CredentialKind,
+    /// The secret.
+    pub secret: SealedSecret,
 }
 
 /// What a user changes of a repository; `None` leaves a field alone.
@@ -374,6 +393,41 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Notes how a push ended; see [`rules::record_push`](crate::rules::record_push). A target that was removed meanwhile is
     /// passed over.
     async fn record_push(&self, work: Work, url: &SourceUrl, outcome: &PushOutcome) -> Result<()>;
+
+    /// Sets credentials of an organisation: new ones, or in place of those that have the name. See
+    /// [`rules::set_credential`](crate::rules::set_credential). Of callers that set the same, or as many as fit, at once, the
+    /// rule holds for all.
+    async fn set_credential(&self, new: &NewCredential) -> Result<StoredCredential>;
+
+    /// Lists the credentials of an organisation by name.
+    async fn list_credentials(
+        &self,
+        organisation: OrganisationId,
+        page: &PageRequest,
+    ) -> Result<Page<StoredCredential>>;
+
+    /// Deletes credentials of an organisation.
+    async fn delete_credential(&self, organisation: OrganisationId, name: &CredentialName) -> Result<()>;
+
+    /// Returns all credentials of an organisation with their secrets, at most
+    /// [`MAX_CREDENTIALS`](crate::rules::MAX_CREDENTIALS), in any order. An organisation that is not there has none.
+    async fn sealed_credentials(&self, organisation: OrganisationId) -> Result<Vec<SealedCredential>>;
+
+    /// Returns the keys that some stored credentials of any organisation are sealed with, at most [`MAX_CREDENTIAL_KEYS`].
+    async fn credential_keys(&self) -> Result<Vec<KeyId>>;
+
+    /// Lists the credentials of all organisations that are sealed with a key, in an order that never changes.
+    async fn list_sealed_with(&self, key: &KeyId, page: &PageRequest) -> Result<Page<SealedCredential>>;
+
+    /// Puts another seal on a secret, which is the same as before inside. Tells whether the secret of these credentials was still
+    /// `before`: if somebody has set or deleted them meanwhile, nothing happens.
+    async fn reseal_credential(
+        &self,
+        organisation: OrganisationId,
+        name: &CredentialName,
+        before: &SealedSecret,
+        after: &SealedSecret,
+    ) -> Result<bool>;
 
     /// Lists branches by name.
     async fn list_branches(&self, repository: RepositoryId, page: &PageRequest) -> Result<Page<Branch>>;

@@ -3,15 +3,16 @@
 
 use async_trait::async_trait;
 use gitsync_core::model::{
-    Branch, Commit, KnownStorages, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress, PushTarget,
-    RecordedRef, RefUpdate, Repository, RepositoryId, RepositoryName, Slug, StorageReport, SyncTask, TaskId,
+    Branch, Commit, CredentialName, KeyId, KnownStorages, ObjectId, Organisation, OrganisationId, Page, PageRequest,
+    Progress, PushTarget, RecordedRef, RefUpdate, Repository, RepositoryId, RepositoryName, SealedCredential,
+    SealedSecret, Slug, StorageReport, StoredCredential, SyncTask, TaskId,
 };
 use gitsync_core::queue::NewJob;
 use gitsync_core::rules::{Archived, DueScan, Outcome, PushOutcome, Request, Requested};
 use gitsync_core::source::SourceUrl;
 use gitsync_core::store::{
-    Chunk, CommitFilter, NewRepository, Recording, RepositoryFilter, RepositoryPatch, Retention, StartedTask, Store,
-    TaskFilter, Work,
+    Chunk, CommitFilter, NewCredential, NewRepository, Recording, RepositoryFilter, RepositoryPatch, Retention,
+    StartedTask, Store, TaskFilter, Work,
 };
 use gitsync_core::{Result, Timestamp};
 use gitsync_sql::Dialect;
@@ -168,6 +169,45 @@ impl Store for PostgresStore {
 
     async fn record_push(&self, work: Work, url: &SourceUrl, outcome: &PushOutcome) -> Result<()> {
         in_transaction!(self, Mode::WriteRepeatable, |c| operations::record_push(c, work, url, outcome))
+    }
+
+    async fn set_credential(&self, new: &NewCredential) -> Result<StoredCredential> {
+        in_transaction!(self, Mode::Write, |c| operations::set_credential(c, new))
+    }
+
+    async fn list_credentials(
+        &self,
+        organisation: OrganisationId,
+        page: &PageRequest,
+    ) -> Result<Page<StoredCredential>> {
+        in_transaction!(self, Mode::Read, |c| operations::list_credentials(c, organisation, page))
+    }
+
+    async fn delete_credential(&self, organisation: OrganisationId, name: &CredentialName) -> Result<()> {
+        in_transaction!(self, Mode::Write, |c| operations::delete_credential(c, organisation, name))
+    }
+
+    async fn sealed_credentials(&self, organisation: OrganisationId) -> Result<Vec<SealedCredential>> {
+        at_a_glance!(self, |c| operations::sealed_credentials(c, organisation))
+    }
+
+    async fn credential_keys(&self) -> Result<Vec<KeyId>> {
+        in_transaction!(self, Mode::Read, |c| operations::credential_keys(c))
+    }
+
+    async fn list_sealed_with(&self, key: &KeyId, page: &PageRequest) -> Result<Page<SealedCredential>> {
+        in_transaction!(self, Mode::Read, |c| operations::list_sealed_with(c, key, page))
+    }
+
+    async fn reseal_credential(
+        &self,
+        organisation: OrganisationId,
+        name: &CredentialName,
+        before: &SealedSecret,
+        after: &SealedSecret,
+    ) -> Result<bool> {
+        // Durable: the key before may be thrown away next.
+        in_transaction!(self, Mode::Write, |c| operations::reseal_credential(c, organisation, name, before, after))
     }
 
     async fn list_branches(&self, repository: RepositoryId, page: &PageRequest) -> Result<Page<Branch>> {

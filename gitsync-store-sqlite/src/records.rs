@@ -2,15 +2,16 @@
 
 use async_trait::async_trait;
 use gitsync_core::model::{
-    Branch, Commit, KnownStorages, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress, PushTarget,
-    RecordedRef, RefUpdate, Repository, RepositoryId, RepositoryName, Slug, StorageReport, SyncTask, TaskId,
+    Branch, Commit, CredentialName, KeyId, KnownStorages, ObjectId, Organisation, OrganisationId, Page, PageRequest,
+    Progress, PushTarget, RecordedRef, RefUpdate, Repository, RepositoryId, RepositoryName, SealedCredential,
+    SealedSecret, Slug, StorageReport, StoredCredential, SyncTask, TaskId,
 };
 use gitsync_core::queue::NewJob;
 use gitsync_core::rules::{Archived, DueScan, Outcome, PushOutcome, Request, Requested};
 use gitsync_core::source::SourceUrl;
 use gitsync_core::store::{
-    Chunk, CommitFilter, NewRepository, Recording, RepositoryFilter, RepositoryPatch, Retention, StartedTask, Store,
-    TaskFilter, Work,
+    Chunk, CommitFilter, NewCredential, NewRepository, Recording, RepositoryFilter, RepositoryPatch, Retention,
+    StartedTask, Store, TaskFilter, Work,
 };
 use gitsync_core::{Result, Timestamp};
 use gitsync_sql::Dialect;
@@ -176,6 +177,53 @@ impl Store for SqliteStore {
         let (url, outcome) = (url.clone(), outcome.clone());
         self.write_repeatable(move |c| Box::pin(async move { operations::record_push(c, work, &url, &outcome).await }))
             .await
+    }
+
+    async fn set_credential(&self, new: &NewCredential) -> Result<StoredCredential> {
+        let new = new.clone();
+        self.write(move |c| Box::pin(async move { operations::set_credential(c, &new).await })).await
+    }
+
+    async fn list_credentials(
+        &self,
+        organisation: OrganisationId,
+        page: &PageRequest,
+    ) -> Result<Page<StoredCredential>> {
+        let page = page.clone();
+        self.read(move |c| Box::pin(async move { operations::list_credentials(c, organisation, &page).await })).await
+    }
+
+    async fn delete_credential(&self, organisation: OrganisationId, name: &CredentialName) -> Result<()> {
+        let name = name.clone();
+        self.write(move |c| Box::pin(async move { operations::delete_credential(c, organisation, &name).await })).await
+    }
+
+    async fn sealed_credentials(&self, organisation: OrganisationId) -> Result<Vec<SealedCredential>> {
+        self.read(move |c| Box::pin(operations::sealed_credentials(c, organisation))).await
+    }
+
+    async fn credential_keys(&self) -> Result<Vec<KeyId>> {
+        self.read(|c| Box::pin(operations::credential_keys(c))).await
+    }
+
+    async fn list_sealed_with(&self, key: &KeyId, page: &PageRequest) -> Result<Page<SealedCredential>> {
+        let (key, page) = (key.clone(), page.clone());
+        self.read(move |c| Box::pin(async move { operations::list_sealed_with(c, &key, &page).await })).await
+    }
+
+    async fn reseal_credential(
+        &self,
+        organisation: OrganisationId,
+        name: &CredentialName,
+        before: &SealedSecret,
+        after: &SealedSecret,
+    ) -> Result<bool> {
+        let (name, before, after) = (name.clone(), before.clone(), after.clone());
+        // Durable: the key before may be thrown away next.
+        self.write(move |c| {
+            Box::pin(async move { operations::reseal_credential(c, organisation, &name, &before, &after).await })
+        })
+        .await
     }
 
     async fn list_branches(&self, repository: RepositoryId, page: &PageRequest) -> Result<Page<Branch>> {

@@ -9,7 +9,7 @@ use gitsync_core::state::{RepositoryStatus, TaskStatus};
 use gitsync_core::store::{CommitFilter, RepositoryFilter, TaskFilter};
 use gitsync_core::{SystemClock, Timestamp};
 use gitsync_sql::Dialect::Sqlite;
-use gitsync_sql::statements::{commits, hosts, jobs, log, refs, repositories, tasks};
+use gitsync_sql::statements::{commits, credentials, hosts, jobs, log, refs, repositories, tasks};
 use gitsync_sql::{Statement, Value};
 use gitsync_store_sqlite::SqliteStore;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -128,6 +128,15 @@ async fn hot_queries_use_their_indexes() {
     assert_uses(c, &refs::all(Sqlite, REPOSITORY).unwrap(), &["recorded_ref"]).await;
     assert_uses(c, &log::list(Sqlite, REPOSITORY, Some(3), 10).unwrap(), &["ref_update_by_repository"]).await;
     assert_uses(c, &log::prune(Sqlite, NOW, 10).unwrap(), &["ref_update_by_time"]).await;
+
+    let (key, of) = ("k".parse().unwrap(), (OrganisationId(1), "name".parse().unwrap()));
+    let by_organisation = ["sqlite_autoindex_credential_1 (organisation_id=?)"];
+    assert_uses(c, &credentials::known(Sqlite, of.0).unwrap(), &by_organisation).await;
+    assert_uses(c, &credentials::sealed(Sqlite, of.0).unwrap(), &by_organisation).await;
+    let next = credentials::next_key(Sqlite, Some(&key)).unwrap();
+    assert_uses(c, &next, &["COVERING INDEX credential_key (key_id>?)"]).await;
+    let by_key = ["credential_key (key_id=? AND (organisation_id,name)>(?,?))"];
+    assert_uses(c, &credentials::sealed_with(Sqlite, &key, Some(of), 10).unwrap(), &by_key).await;
 
     assert_uses(c, &jobs::abandon_expired(Sqlite, NOW).unwrap(), &["job_leased (leased_until>? AND leased_until<?)"])
         .await;

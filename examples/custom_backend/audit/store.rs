@@ -2,15 +2,16 @@
 
 use async_trait::async_trait;
 use gitsync_core::model::{
-    Branch, Commit, KnownStorages, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress, PushTarget,
-    RecordedRef, RefUpdate, Repository, RepositoryId, RepositoryName, Slug, StorageReport, SyncTask, TaskId,
+    Branch, Commit, CredentialName, KeyId, KnownStorages, ObjectId, Organisation, OrganisationId, Page, PageRequest,
+    Progress, PushTarget, RecordedRef, RefUpdate, Repository, RepositoryId, RepositoryName, SealedCredential,
+    SealedSecret, Slug, StorageReport, StoredCredential, SyncTask, TaskId,
 };
 use gitsync_core::queue::NewJob;
 use gitsync_core::rules::{Archived, DueScan, Outcome, PushOutcome, Request, Requested};
 use gitsync_core::source::SourceUrl;
 use gitsync_core::store::{
-    Chunk, CommitFilter, NewRepository, Recording, RepositoryFilter, RepositoryPatch, Retention, StartedTask, Store,
-    TaskFilter, Work,
+    Chunk, CommitFilter, NewCredential, NewRepository, Recording, RepositoryFilter, RepositoryPatch, Retention,
+    StartedTask, Store, TaskFilter, Work,
 };
 use gitsync_core::{Result, Timestamp};
 
@@ -59,6 +60,30 @@ impl<S: Store> Store for Audited<S> {
 
     async fn cancel_task(&self, id: TaskId) -> Result<SyncTask> {
         self.noted(self.database.cancel_task(id).await, |task| Some(format!("task {id} cancelled: {}", task.status)))
+    }
+
+    async fn set_credential(&self, new: &NewCredential) -> Result<StoredCredential> {
+        self.noted(self.database.set_credential(new).await, |set| {
+            Some(format!("organisation {} credentials set: {}, for {}", set.organisation, set.name, set.scope))
+        })
+    }
+
+    async fn delete_credential(&self, organisation: OrganisationId, name: &CredentialName) -> Result<()> {
+        let deleted = self.database.delete_credential(organisation, name).await;
+        self.noted(deleted, |()| Some(format!("organisation {organisation} credentials deleted: {name}")))
+    }
+
+    async fn reseal_credential(
+        &self,
+        organisation: OrganisationId,
+        name: &CredentialName,
+        before: &SealedSecret,
+        after: &SealedSecret,
+    ) -> Result<bool> {
+        let resealed = self.database.reseal_credential(organisation, name, before, after).await;
+        self.noted(resealed, |done| {
+            done.then(|| format!("organisation {organisation} credentials sealed with {}: {name}", after.key))
+        })
     }
 
     async fn start_task(&self, task: TaskId, epoch: i64, attempt: u32) -> Result<StartedTask> {
@@ -183,6 +208,26 @@ impl<S: Store> Store for Audited<S> {
 
     async fn baseline(&self, repository: RepositoryId) -> Result<Vec<RecordedRef>> {
         self.database.baseline(repository).await
+    }
+
+    async fn list_credentials(
+        &self,
+        organisation: OrganisationId,
+        page: &PageRequest,
+    ) -> Result<Page<StoredCredential>> {
+        self.database.list_credentials(organisation, page).await
+    }
+
+    async fn sealed_credentials(&self, organisation: OrganisationId) -> Result<Vec<SealedCredential>> {
+        self.database.sealed_credentials(organisation).await
+    }
+
+    async fn credential_keys(&self) -> Result<Vec<KeyId>> {
+        self.database.credential_keys().await
+    }
+
+    async fn list_sealed_with(&self, key: &KeyId, page: &PageRequest) -> Result<Page<SealedCredential>> {
+        self.database.list_sealed_with(key, page).await
     }
 
     async fn list_branches(&self, repository: RepositoryId, page: &PageRequest) -> Result<Page<Branch>> {

@@ -8,15 +8,16 @@ use super::tables::{RepositoryRow, Tables};
 use crate::clock::{Clock, Timestamp};
 use crate::error::Result;
 use crate::model::{
-    Branch, Commit, KnownStorages, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress, PushTarget,
-    RecordedRef, RefUpdate, Repository, RepositoryId, RepositoryName, Slug, StorageReport, SyncTask, TaskId,
+    Branch, Commit, CredentialName, KeyId, KnownStorages, ObjectId, Organisation, OrganisationId, Page, PageRequest,
+    Progress, PushTarget, RecordedRef, RefUpdate, Repository, RepositoryId, RepositoryName, SealedCredential,
+    SealedSecret, Slug, StorageReport, StoredCredential, SyncTask, TaskId,
 };
 use crate::queue::NewJob;
 use crate::rules::{Archived, DueScan, Outcome, PushOutcome, Request, Requested};
 use crate::source::SourceUrl;
 use crate::store::{
-    Chunk, CommitFilter, NewRepository, Recording, RepositoryFilter, RepositoryPatch, Retention, StartedTask, Store,
-    TaskFilter, Work,
+    Chunk, CommitFilter, NewCredential, NewRepository, Recording, RepositoryFilter, RepositoryPatch, Retention,
+    StartedTask, Store, TaskFilter, Work,
 };
 
 /// A store in memory: the reference implementation of [`Store`].
@@ -197,6 +198,45 @@ impl Store for MemoryStore {
     async fn record_push(&self, work: Work, url: &SourceUrl, outcome: &PushOutcome) -> Result<()> {
         let (mut tables, now) = self.begin();
         tables.record_push(work, url, outcome, now)
+    }
+
+    async fn set_credential(&self, new: &NewCredential) -> Result<StoredCredential> {
+        let (mut tables, now) = self.begin();
+        tables.set_credential(new, now)
+    }
+
+    async fn list_credentials(
+        &self,
+        organisation: OrganisationId,
+        page: &PageRequest,
+    ) -> Result<Page<StoredCredential>> {
+        self.read().list_credentials(organisation, page)
+    }
+
+    async fn delete_credential(&self, organisation: OrganisationId, name: &CredentialName) -> Result<()> {
+        self.begin().0.delete_credential(organisation, name)
+    }
+
+    async fn sealed_credentials(&self, organisation: OrganisationId) -> Result<Vec<SealedCredential>> {
+        Ok(self.read().credentials_of(organisation).cloned().collect())
+    }
+
+    async fn credential_keys(&self) -> Result<Vec<KeyId>> {
+        Ok(self.read().credential_keys())
+    }
+
+    async fn list_sealed_with(&self, key: &KeyId, page: &PageRequest) -> Result<Page<SealedCredential>> {
+        Ok(self.read().list_sealed_with(key, page))
+    }
+
+    async fn reseal_credential(
+        &self,
+        organisation: OrganisationId,
+        name: &CredentialName,
+        before: &SealedSecret,
+        after: &SealedSecret,
+    ) -> Result<bool> {
+        Ok(self.begin().0.reseal_credential(organisation, name, before, after))
     }
 
     async fn list_branches(&self, repository: RepositoryId, page: &PageRequest) -> Result<Page<Branch>> {

@@ -154,6 +154,20 @@ checked_name!(
     StorageName,
     check_slug
 );
+checked_name!(
+    /// The name of credentials that an organisation keeps here.
+    ///
+    /// Same rules as a [`Slug`].
+    CredentialName,
+    check_slug
+);
+checked_name!(
+    /// The name of a key that seals stored credentials.
+    ///
+    /// Same rules as a [`Slug`].
+    KeyId,
+    check_slug
+);
 
 impl RepositoryName {
     /// Returns the form that must be unique within an organisation.

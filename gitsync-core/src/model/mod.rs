@@ -3,6 +3,7 @@
 mod branch;
 mod commit;
 mod commit_object;
+mod credential;
 mod depth;
 mod id;
 mod object_id;
@@ -18,8 +19,9 @@ mod task;
 pub use branch::{Branch, RecordedRef};
 pub use commit::{Commit, MAX_MESSAGE_BYTES, MAX_SIGNATURE_FIELD_BYTES, Signature};
 pub use commit_object::CommitObject;
+pub use credential::{SealedCredential, SealedSecret, StoredCredential};
 pub use depth::Depth;
-pub use id::{OrganisationId, RepositoryId, RepositoryName, Slug, StorageName, TaskId};
+pub use id::{CredentialName, KeyId, OrganisationId, RepositoryId, RepositoryName, Slug, StorageName, TaskId};
 pub use object_id::{ObjectFormat, ObjectId};
 pub use organisation::Organisation;
 pub use page::{Cursor, MAX_PAGE_ITEMS, Page, PageRequest};

@@ -7,6 +7,7 @@ mod archive;
 mod bounds;
 mod cancel;
 mod create;
+mod credential;
 mod due;
 mod edit;
 mod finish;
@@ -30,6 +31,7 @@ pub use bounds::{
 };
 pub use cancel::cancel;
 pub use create::create;
+pub use credential::{MAX_CREDENTIALS, MAX_SEALED_BYTES, MAX_SECRET_BYTES, set_credential};
 pub use due::{CREDENTIALS_LOOK, DUE_AGAIN, Due, DueScan, Paused, due, is_due, paused};
 pub use edit::edit;
 pub use finish::{Completion, Finished, Outcome, finish};

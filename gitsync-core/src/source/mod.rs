@@ -37,8 +37,8 @@ mod url;
 
 pub use builder::SourcePolicyBuilder;
 pub use credentials::{
-    ChainedCredentials, CredentialProvider, CredentialRevision, Credentials, EnvironmentCredentials, FileCredentials,
-    NoCredentials,
+    ChainedCredentials, CredentialKind, CredentialProvider, CredentialRevision, CredentialScope, Credentials,
+    EnvironmentCredentials, FileCredentials, NoCredentials,
 };
 pub use host::{Host, HostKey};
 pub use parse::ParsedSource;

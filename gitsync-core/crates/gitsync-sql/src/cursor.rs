@@ -1,6 +1,6 @@
 //! Keyset pages: what a cursor holds for each list, and how rows become a page.
 
-use gitsync_core::model::{Cursor, ObjectId, Page, PageRequest, RefName, TaskId};
+use gitsync_core::model::{CredentialName, Cursor, ObjectId, OrganisationId, Page, PageRequest, RefName, TaskId};
 use gitsync_core::{Error, ErrorKind, Result};
 
 /// A sort key that a page may begin after.
@@ -39,6 +39,27 @@ impl Key for RefName {
 
     fn decode(bytes: &[u8]) -> Option<Self> {
         RefName::new(bytes).ok()
+    }
+}
+
+impl Key for CredentialName {
+    fn encode(&self) -> Vec<u8> {
+        self.as_str().as_bytes().to_vec()
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        std::str::from_utf8(bytes).ok()?.parse().ok()
+    }
+}
+
+impl Key for (OrganisationId, CredentialName) {
+    fn encode(&self) -> Vec<u8> {
+        [self.0.0.to_be_bytes().as_slice(), &self.1.encode()].concat()
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (organisation, name) = bytes.split_first_chunk()?;
+        Some((OrganisationId(i32::from_be_bytes(*organisation)), CredentialName::decode(name)?))
     }
 }
 
@@ -90,6 +111,10 @@ mod tests {
         assert_eq!(Key::decode(&commit.encode()), Some(commit));
         let name = RefName::branch("a").unwrap();
         assert_eq!(RefName::decode(&name.encode()), Some(name));
+        let name: CredentialName = "a".parse().unwrap();
+        assert_eq!(CredentialName::decode(&name.encode()).as_ref(), Some(&name));
+        let credential = (OrganisationId(-7), name);
+        assert_eq!(Key::decode(&credential.encode()), Some(credential));
         assert_eq!(i64::decode(b"short"), None);
         assert_eq!(<(i64, ObjectId)>::decode(b"12345678short"), None);
     }

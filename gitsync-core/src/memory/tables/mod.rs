@@ -1,6 +1,7 @@
 //! The tables of the store in memory, and what a transaction does to them.
 
 mod catalogue;
+mod credentials;
 mod lists;
 mod outbox;
 mod prune;
@@ -15,8 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    Commit, ObjectId, Organisation, OrganisationId, PushTarget, RecordedRef, RefName, RefUpdate, Repository,
-    RepositoryId, StorageName, StorageRecord, SyncTask, TaskId,
+    Commit, CredentialName, ObjectId, Organisation, OrganisationId, PushTarget, RecordedRef, RefName, RefUpdate,
+    Repository, RepositoryId, SealedCredential, StorageName, StorageRecord, SyncTask, TaskId,
 };
 use crate::rules::Unfinished;
 use crate::state::TaskStatus;
@@ -26,6 +27,7 @@ use crate::store::MAX_STORE_BATCH;
 #[derive(Debug, Default)]
 pub(super) struct Tables {
     organisations: BTreeMap<OrganisationId, Organisation>,
+    credentials: BTreeMap<(OrganisationId, CredentialName), SealedCredential>,
     repositories: BTreeMap<RepositoryId, RepositoryRow>,
     tasks: BTreeMap<TaskId, SyncTask>,
     /// The deletions of repositories that are gone.

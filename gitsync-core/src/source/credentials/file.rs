@@ -7,11 +7,11 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::scope::Scope;
-use super::{CredentialProvider, Credentials};
+use super::scope::closest;
+use super::{CredentialKind, CredentialProvider, CredentialScope, Credentials};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::{Scheme, SourceUrl};
+use crate::source::SourceUrl;
 use crate::watched_file::{Access, WatchedFile, read_text};
 
 /// What errors call the file.
@@ -86,20 +86,15 @@ impl FileCredentials {
 impl CredentialProvider for FileCredentials {
     fn credentials(&self, source: &SourceUrl) -> Result<Option<Credentials>> {
         let entries = self.file.content();
-        let fitting = entries.iter().filter(|entry| entry.secret.is_for(source.scheme()));
-        let ranked = fitting.filter_map(|entry| Some((entry.scope.rank(source)?, entry)));
-        // No two entries have the same rank for a source.
-        match ranked.max_by_key(|(rank, _)| *rank) {
-            Some((_, entry)) => entry.secret.credentials().map(Some),
-            None => Ok(None),
-        }
+        let found = closest(&entries, source, |entry| (&entry.scope, entry.secret.kind()));
+        found.map(|entry| entry.secret.credentials()).transpose()
     }
 }
 
 /// An entry that was checked.
 #[derive(Debug)]
 struct Entry {
-    scope: Scope,
+    scope: CredentialScope,
     secret: Secret,
 }
 
@@ -110,12 +105,11 @@ enum Secret {
 }
 
 impl Secret {
-    fn is_for(&self, scheme: Scheme) -> bool {
-        if self.is_key() { scheme == Scheme::Ssh } else { scheme.is_http() }
-    }
-
-    fn is_key(&self) -> bool {
-        matches!(self, Secret::KeyFile { .. } | Secret::Given(Credentials::SshKey { .. }))
+    fn kind(&self) -> CredentialKind {
+        match self {
+            Secret::Given(credentials) => credentials.kind(),
+            Secret::KeyFile { .. } => CredentialKind::SshKey,
+        }
     }
 
     fn credentials(&self) -> Result<Credentials> {
@@ -163,7 +157,7 @@ impl Content {
         }
         let mut known = HashMap::new();
         for (index, entry) in entries.iter().enumerate() {
-            if let Some(other) = known.insert((&entry.scope, entry.secret.is_key()), index) {
+            if let Some(other) = known.insert((&entry.scope, entry.secret.kind().is_key()), index) {
                 let error = invalid("two entries are for the same host and path");
                 return Err(error.with("entry", other + 1).with("entry", index + 1));
             }
@@ -174,7 +168,7 @@ impl Content {
 
 impl Written {
     fn check(self, directory: &Path) -> Result<Entry> {
-        let scope = Scope::parse(&self.host, self.path.as_deref().unwrap_or_default())?;
+        let scope = CredentialScope::parse(&self.host, self.path.as_deref().unwrap_or_default())?;
         let of = |user: String, password: String| Credentials::UserPassword { user, password: password.into() };
         let passphrase = self.passphrase.map(SecretString::from);
         let is_key = self.ssh_key.is_some() || self.ssh_key_file.is_some();

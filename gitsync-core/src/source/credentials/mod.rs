@@ -3,6 +3,7 @@
 mod chain;
 mod environment;
 mod file;
+mod kind;
 mod revision;
 mod scope;
 
@@ -13,7 +14,9 @@ use secrecy::SecretString;
 pub use self::chain::ChainedCredentials;
 pub use self::environment::EnvironmentCredentials;
 pub use self::file::FileCredentials;
+pub use self::kind::CredentialKind;
 pub use self::revision::CredentialRevision;
+pub use self::scope::CredentialScope;
 
 use super::SourceUrl;
 use crate::error::Result;
@@ -38,6 +41,17 @@ pub enum Credentials {
         /// What the key is encrypted with, if it is.
         passphrase: Option<SecretString>,
     },
+}
+
+impl Credentials {
+    /// Returns what kind they are of.
+    pub fn kind(&self) -> CredentialKind {
+        match self {
+            Credentials::UserPassword { .. } => CredentialKind::UserPassword,
+            Credentials::Bearer(_) => CredentialKind::Bearer,
+            Credentials::SshKey { .. } => CredentialKind::SshKey,
+        }
+    }
 }
 
 impl fmt::Debug for Credentials {

@@ -2,15 +2,16 @@
 
 use crate::clock::Timestamp;
 use crate::model::{
-    Branch, Commit, KnownStorages, ObjectId, Organisation, OrganisationId, Page, PageRequest, Progress, PushTarget,
-    RecordedRef, RefUpdate, Repository, RepositoryId, RepositoryName, Slug, StorageReport, SyncTask, TaskId,
+    Branch, Commit, CredentialName, KeyId, KnownStorages, ObjectId, Organisation, OrganisationId, Page, PageRequest,
+    Progress, PushTarget, RecordedRef, RefUpdate, Repository, RepositoryId, RepositoryName, SealedCredential,
+    SealedSecret, Slug, StorageReport, StoredCredential, SyncTask, TaskId,
 };
 use crate::queue::NewJob;
 use crate::rules::{Archived, DueScan, Outcome, PushOutcome, Request, Requested};
 use crate::source::SourceUrl;
 use crate::store::{
-    Chunk, CommitFilter, NewRepository, Recording, RepositoryFilter, RepositoryPatch, Retention, StartedTask, Store,
-    TaskFilter, Work,
+    Chunk, CommitFilter, NewCredential, NewRepository, Recording, RepositoryFilter, RepositoryPatch, Retention,
+    StartedTask, Store, TaskFilter, Work,
 };
 use crate::testing::faulty::faulty;
 
@@ -78,6 +79,18 @@ faulty! {
         RemovePushTarget => remove_push_target(repository: RepositoryId, url: &SourceUrl) -> ();
         PushTargets => push_targets(repository: RepositoryId) -> Vec<PushTarget>;
         RecordPush => record_push(work: Work, url: &SourceUrl, outcome: &PushOutcome) -> ();
+        SetCredential => set_credential(new: &NewCredential) -> StoredCredential;
+        ListCredentials => list_credentials(organisation: OrganisationId, page: &PageRequest) -> Page<StoredCredential>;
+        DeleteCredential => delete_credential(organisation: OrganisationId, name: &CredentialName) -> ();
+        SealedCredentials => sealed_credentials(organisation: OrganisationId) -> Vec<SealedCredential>;
+        CredentialKeys => credential_keys() -> Vec<KeyId>;
+        ListSealedWith => list_sealed_with(key: &KeyId, page: &PageRequest) -> Page<SealedCredential>;
+        ResealCredential => reseal_credential(
+            organisation: OrganisationId,
+            name: &CredentialName,
+            before: &SealedSecret,
+            after: &SealedSecret
+        ) -> bool;
         ListBranches => list_branches(repository: RepositoryId, page: &PageRequest) -> Page<Branch>;
         ListCommits => list_commits(repository: RepositoryId, filter: &CommitFilter, page: &PageRequest) -> Page<Commit>;
         ListRefUpdates => list_ref_updates(repository: RepositoryId, page: &PageRequest) -> Page<RefUpdate>;

@@ -8,6 +8,7 @@ pub mod atomicity;
 pub mod bounds;
 pub mod cancel;
 pub mod catalogue;
+pub mod credentials;
 pub mod deletion;
 pub mod due;
 pub mod extremes;
@@ -195,6 +196,15 @@ macro_rules! store_suite {
                 push_targets_go_with_their_repository,
                 a_push_is_noted_of_its_target,
                 a_push_is_noted_under_the_fence,
+            ]
+            credentials: [
+                credentials_are_set_listed_and_deleted,
+                credentials_of_a_name_are_replaced,
+                a_scope_is_taken_once,
+                credentials_are_few_and_small,
+                credentials_in_pages,
+                what_a_key_seals_is_found,
+                a_seal_is_replaced_only_where_nothing_else_changed,
             ]
             prune: [
                 the_last_task_that_ended_is_kept,

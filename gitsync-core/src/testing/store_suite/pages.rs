@@ -350,7 +350,7 @@ fn ids(page: Result<Page<Commit>>) -> Result<Page<ObjectId>> {
 }
 
 /// Returns one page.
-async fn page<T>(
+pub(super) async fn page<T>(
     limit: usize,
     after: Option<Cursor>,
     list: &impl AsyncFn(PageRequest) -> Result<Page<T>>,
@@ -362,7 +362,7 @@ async fn page<T>(
 }
 
 /// Returns all pages as one list.
-async fn all<T: Debug>(limit: usize, list: &impl AsyncFn(PageRequest) -> Result<Page<T>>) -> Vec<T> {
+pub(super) async fn all<T: Debug>(limit: usize, list: &impl AsyncFn(PageRequest) -> Result<Page<T>>) -> Vec<T> {
     let (mut items, next) = page(limit, None, list).await;
     if next.is_some() {
         assert_eq!(items.len(), limit, "only the last page may be short");
@@ -372,7 +372,7 @@ async fn all<T: Debug>(limit: usize, list: &impl AsyncFn(PageRequest) -> Result<
 }
 
 /// Returns what comes after a page that was not the last.
-async fn rest<T: Debug>(
+pub(super) async fn rest<T: Debug>(
     limit: usize,
     mut next: Option<Cursor>,
     list: &impl AsyncFn(PageRequest) -> Result<Page<T>>,

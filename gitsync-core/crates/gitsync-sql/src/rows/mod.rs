@@ -8,6 +8,7 @@ use crate::statement::Record;
 use crate::{Row, Value};
 
 pub(crate) mod commit;
+pub(crate) mod credential;
 pub(crate) mod job;
 pub(crate) mod organisation;
 pub(crate) mod push_target;

@@ -6,6 +6,7 @@ use sea_query::{
 };
 
 pub(crate) mod commit;
+pub(crate) mod credential;
 pub(crate) mod host;
 pub(crate) mod job;
 pub(crate) mod migration;

@@ -3,6 +3,7 @@
 //! They are public so that a store can test how its database carries them out.
 
 pub mod commits;
+pub mod credentials;
 pub mod hosts;
 pub mod jobs;
 pub mod log;

@@ -2,7 +2,7 @@
 
 use gitsync_core::model::{OrganisationId, Slug};
 use gitsync_core::{Result, Timestamp};
-use sea_query::{Expr, ExprTrait, Order};
+use sea_query::{Expr, ExprTrait, LockType, Order};
 
 use super::{is, select};
 use crate::schema::organisation::{ALL, ID, SLUG, TABLE};
@@ -16,6 +16,12 @@ pub fn insert(dialect: Dialect, slug: &Slug, name: &str, now: Timestamp) -> Resu
 /// Finds an organisation by its id.
 pub fn by_id(dialect: Dialect, id: OrganisationId) -> Result<Statement> {
     dialect.render(select(TABLE, ALL).and_where(is(ID, id.0)))
+}
+
+/// Finds an organisation by its id and keeps it from others who lock it until the transaction ends. What refers to it may be
+/// added meanwhile.
+pub fn lock(dialect: Dialect, id: OrganisationId) -> Result<Statement> {
+    dialect.render(select(TABLE, ALL).and_where(is(ID, id.0)).lock(LockType::NoKeyUpdate))
 }
 
 /// Finds an organisation by its slug.

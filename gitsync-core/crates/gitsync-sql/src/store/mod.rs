@@ -3,6 +3,7 @@
 //! Each loads rows, asks the [rules](gitsync_core::rules) and writes what they say, inside the transaction that the
 //! connection is in. Their contracts are those of the trait's methods of the same names.
 
+mod credentials;
 mod lists;
 mod load;
 mod organisations;
@@ -14,6 +15,10 @@ mod storages;
 mod upkeep;
 mod work;
 
+pub use credentials::{
+    credential_keys, delete_credential, list_credentials, list_sealed_with, reseal_credential, sealed_credentials,
+    set_credential,
+};
 pub use lists::{list_branches, list_commits, list_ref_updates, list_repositories, list_tasks};
 pub use load::{baseline, repository, repository_by_name, task, tasks};
 pub use organisations::{create_organisation, list_organisations, organisation, organisation_by_slug};

@@ -28,6 +28,13 @@ pub async fn organisation(connection: &mut dyn Connection, id: OrganisationId) -
     rows::organisation::read(&mut row.ok_or_else(|| not_found().with("organisation", id))?)
 }
 
+/// Returns an organisation, and keeps others who lock it waiting until the transaction ends.
+pub(super) async fn lock_organisation(connection: &mut dyn Connection, id: OrganisationId) -> Result<Organisation> {
+    let statement = statements::lock(connection.dialect(), id)?;
+    let row = fetch_optional(connection, statement).await?;
+    rows::organisation::read(&mut row.ok_or_else(|| not_found().with("organisation", id))?)
+}
+
 /// See [`Store::organisation_by_slug`](gitsync_core::Store::organisation_by_slug).
 pub async fn organisation_by_slug(connection: &mut dyn Connection, slug: &Slug) -> Result<Organisation> {
     let statement = statements::by_slug(connection.dialect(), slug)?;

@@ -215,3 +215,16 @@ CREATE INDEX "job_urgent" ON "job" ("priority",
     "leased_until") WHERE leased_until IS NULL AND priority IS NOT NULL;
 -- 8: note refused credentials
 ALTER TABLE "repository" RENAME COLUMN "credentials_refused_at" TO "refused_credentials";
+-- 9: store credentials
+CREATE TABLE "credential" ( "organisation_id" bigint NOT NULL,
+    "name" text NOT NULL,
+    "scope" text NOT NULL,
+    "kind" text NOT NULL CHECK ("kind" IN ('user_password', 'bearer', 'ssh_key')),
+    "created_at" bigint NOT NULL,
+    "updated_at" bigint NOT NULL,
+    "key_id" text NOT NULL,
+    "sealed" bytea NOT NULL, PRIMARY KEY ("organisation_id",
+    "name"), CONSTRAINT "credential_of_organisation" FOREIGN KEY ("organisation_id") REFERENCES "organisation" ("id") );
+CREATE INDEX "credential_key" ON "credential" ("key_id",
+    "organisation_id",
+    "name");

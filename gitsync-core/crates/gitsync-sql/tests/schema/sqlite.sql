@@ -202,3 +202,16 @@ CREATE INDEX "job_urgent" ON "job" ("priority",
     "leased_until") WHERE leased_until IS NULL;
 -- 8: note refused credentials
 ALTER TABLE "repository" RENAME COLUMN "credentials_refused_at" TO "refused_credentials";
+-- 9: store credentials
+CREATE TABLE "credential" ( "organisation_id" integer NOT NULL,
+    "name" text NOT NULL,
+    "scope" text NOT NULL,
+    "kind" text NOT NULL CHECK ("kind" IN ('user_password', 'bearer', 'ssh_key')),
+    "created_at" integer NOT NULL,
+    "updated_at" integer NOT NULL,
+    "key_id" text NOT NULL,
+    "sealed" blob NOT NULL, PRIMARY KEY ("organisation_id",
+    "name"), FOREIGN KEY ("organisation_id") REFERENCES "organisation" ("id") );
+CREATE INDEX "credential_key" ON "credential" ("key_id",
+    "organisation_id",
+    "name");
