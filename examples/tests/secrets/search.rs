@@ -8,6 +8,9 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 
+/// How large files are in which a secret may also be in lines, as keys are.
+const MAX_WRAPPED: usize = 64 * 1024;
+
 /// Something that must not be told.
 #[derive(Clone)]
 pub(crate) struct Secret {
@@ -120,7 +123,10 @@ impl Search {
             } else {
                 fs::read(&path).unwrap()
             };
-            let all = [path.file_name().unwrap().as_bytes(), b"\n", &content].concat();
+            let mut all = [path.file_name().unwrap().as_bytes(), b"\n", &content].concat();
+            if content.len() <= MAX_WRAPPED {
+                all.extend(content.iter().filter(|byte| !byte.is_ascii_whitespace()));
+            }
             found.extend(self.found_in(&all).iter().map(|what| format!("{what} in {}", path.display())));
         }
         found
@@ -152,6 +158,10 @@ fn each_form_is_found_wherever_it_is() {
     std::os::unix::fs::symlink(one.text(), dir.path().join("link")).unwrap();
     assert_eq!(search.found_below(dir.path()).len(), 1, "where a link leads");
     fs::remove_file(dir.path().join("link")).unwrap();
+    let (start, end) = one.text().split_at(20);
+    fs::write(dir.path().join("lines"), format!("{start}\r\n  {end}")).unwrap();
+    assert_eq!(search.found_below(dir.path()).len(), 1, "what is in lines");
+    fs::remove_file(dir.path().join("lines")).unwrap();
     let (_, name) = one.forms().into_iter().find(|(form, _)| form == "url").unwrap();
     fs::write(dir.path().join(std::ffi::OsStr::from_bytes(&name)), "").unwrap();
     assert_eq!(search.found_below(dir.path()).len(), 1, "what a file is called");

@@ -14,7 +14,7 @@ use super::processes::Watch;
 use super::runs::{Run, push_targets, runs, with_passwords};
 use super::search::{Search, Secret};
 use super::support::{example, printed};
-use super::upstreams::{Upstreams, scalar};
+use super::upstreams::{Upstreams, scalar, seed};
 use super::wait_until;
 
 /// A server with everything that it can be told, its upstreams, and what was said by whom.
@@ -142,6 +142,10 @@ impl World {
         if cfg!(target_os = "linux") {
             wait_until("the program is seen", || self.watch.seen().programs.contains("ssh"));
         }
+        if cfg!(target_os = "linux") {
+            let found = Search::new(&self.upstreams.secrets).found_below(&self.data.path().join("tmp"));
+            assert!(found.is_empty(), "what a killed process would leave: {found:?}");
+        }
         for task in tasks {
             self.api.cancel(&task);
             assert_eq!(self.api.ended(&task).status, "cancelled");
@@ -237,6 +241,7 @@ fn stalled(upstreams: &mut Upstreams) -> (SmartHttpServer, String) {
 fn stalled_ssh(upstreams: &mut Upstreams) -> (SshServer, String) {
     let (server, key) = (SshServer::start(), KeyPair::generate(&["-t", "ed25519"], ""));
     server.let_in(&key, Some("cat >/dev/null"));
+    upstreams.secret(seed("key of one that stalls", &key.private, &key.public));
     upstreams.know_key(&server, &key, None);
     upstreams.known_hosts.push_str(&format!("{}\n", server.known_host()));
     let source = server.source(upstreams.repository.dir()).to_string();

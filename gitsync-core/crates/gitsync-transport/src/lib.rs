@@ -12,8 +12,8 @@
 //!   [`SourceRedirected`](gitsync_core::ErrorKind::SourceRedirected) with the new address of the repository and the status
 //!   (context `status`); whoever decides to follow it passes the policy again.
 //! - **Credentials** are asked for per call and sent to the host of the source only. The private key of an `ssh` source is in
-//!   a file that only this user can read until the service answers; its passphrase is used in this process alone. Neither is in
-//!   an argument or an environment.
+//!   memory until the service answers (other systems than Linux: in a file that only this user can read); its passphrase is
+//!   used in this process alone. Neither is in an argument or an environment.
 //! - **What upstreams repeat** of the credentials that they, or proxies, were shown is taken out of the errors, and a redirect to
 //!   an address that has them in it is [`SourceRefused`](gitsync_core::ErrorKind::SourceRefused).
 //! - **Host keys** of `ssh` sources have to be known, see [`NetOptions::known_hosts`]. One that is not, or is another one, is

@@ -49,18 +49,19 @@ pub(crate) fn connect(mut command: Command, limits: Guard, explain: Box<Explain>
         }
         _ => Error::from(error),
     })?;
-    let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    else {
+        return Err(Error::new(ErrorKind::Internal, "a program was started without its pipes"));
+    };
     let (sender, complained) = mpsc::sync_channel(1);
     let meter = Meter::new(&limits.limits);
     let process = Arc::new(Process { guard: limits, explain, state: Mutex::new(State { child, complained }) });
-    // Whatever goes wrong from here on, the program ends.
+    // From here on the program ends also if something fails.
     let guard = KillOnDrop(Arc::clone(&process));
-    let (Some(stdin), Some(stdout), Some(mut stderr)) = pipes else {
-        return Err(Error::new(ErrorKind::Internal, "a program was started without its pipes"));
-    };
     // Writing to a full pipe must not block; the other end of it, the program's, is not affected.
     rustix::io::ioctl_fionbio(&stdin, true).map_err(io::Error::from)?;
     thread::Builder::new().name("gitsync-stderr".to_owned()).spawn(move || {
+        let mut stderr = stderr;
         // Nobody asks if all went well.
         let _ = sender.send(complaint::read(&mut stderr));
     })?;

@@ -1,60 +1,7 @@
 //! Private keys, as the ssh program can read them by itself.
 
-use std::fs::File;
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
-
 use secrecy::{ExposeSecret as _, SecretString};
 use ssh_key::{LineEnding, PrivateKey};
-
-/// The name of a key in the directory of the program.
-const ON_DISK: &str = "key";
-
-/// A key where the program can read it while this is there. A process that is killed leaves nothing of it on a disk, where the
-/// system has files in memory.
-pub(super) struct KeyFile {
-    path: PathBuf,
-    /// What the path leads to.
-    _in_memory: Option<File>,
-}
-
-impl KeyFile {
-    /// Writes a key into memory, or where that cannot be into a file of the directory that the program works in.
-    pub(super) fn new(key: &SecretString, directory: &Path) -> io::Result<Self> {
-        let content = key.expose_secret().as_bytes();
-        if let Some((path, file)) = in_memory(content) {
-            return Ok(KeyFile { path, _in_memory: Some(file) });
-        }
-        super::private_file(&directory.join(ON_DISK), content)?;
-        Ok(KeyFile { path: PathBuf::from(ON_DISK), _in_memory: None })
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
-/// Makes a file that has no name but the one of this process's descriptor, and that other programs of ours do not inherit.
-#[cfg(target_os = "linux")]
-fn in_memory(content: &[u8]) -> Option<(PathBuf, File)> {
-    use std::fs::Permissions;
-    use std::os::fd::AsRawFd as _;
-    use std::os::unix::fs::PermissionsExt as _;
-
-    let mut file = File::from(rustix::fs::memfd_create("gitsync-key", rustix::fs::MemfdFlags::CLOEXEC).ok()?);
-    // The program wants no key that others may read.
-    file.set_permissions(Permissions::from_mode(0o600)).ok()?;
-    file.write_all(content).ok()?;
-    let path = PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()));
-    // There need not be a /proc.
-    File::open(&path).ok()?;
-    Some((path, file))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn in_memory(_content: &[u8]) -> Option<(PathBuf, File)> {
-    None
-}
 
 /// Returns a key that is not encrypted, or what to do about it.
 ///

@@ -1,16 +1,17 @@
 //! Services on other machines, reached by the ssh program of OpenSSH.
 //!
 //! The program reads no configuration, asks nobody anything, sees nothing of our environment, and is told which address to
-//! connect to. It works in a directory of its own, which holds the host keys that are trusted, and reads the private key from
-//! memory, so that its arguments tell nothing but their names. Both are gone before the first byte of the service is handed
-//! on.
+//! connect to. It works in a directory of its own, which holds the host keys that are trusted; the private key is in memory where
+//! that is possible ([`KeyFile`]), and else there too. So its arguments tell nothing but names. All of it is gone before the
+//! first byte of the service is handed on.
 
 mod explain;
 mod key;
+mod key_file;
 mod known_hosts;
 
 use std::fs::{OpenOptions, Permissions};
-use std::io::{self, Cursor, Read as _, Write as _};
+use std::io::{Cursor, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
@@ -23,7 +24,7 @@ use gitsync_core::{Error, ErrorKind, Result};
 use tempfile::TempDir;
 
 use self::explain::explain;
-use self::key::KeyFile;
+use self::key_file::KeyFile;
 use crate::failure::{io_error, unusable};
 use crate::limits::Guard;
 use crate::shown::Shown;
@@ -121,13 +122,12 @@ impl<'a> Client<'a> {
     fn command(&self, address: SocketAddr, time: Duration, service: Service, version: u8) -> Command {
         let mut command = process::command(&self.options.ssh_program);
         command.current_dir(self.directory.path()).args(["-F", "none", "-T"]);
-        let key = self.key.as_ref().map_or(Path::new("none"), KeyFile::path);
         let of_this_call = [
             format!("HostName={}", address.ip()),
             format!("Port={}", address.port()),
             format!("HostKeyAlias={}", known_hosts::name_of(self.url)),
             format!("UserKnownHostsFile={KNOWN_HOSTS}"),
-            format!("IdentityFile={}", key.display()),
+            format!("IdentityFile={}", self.key.as_ref().map_or("none".as_ref(), KeyFile::path).display()),
             format!("ConnectTimeout={}", time.as_millis().div_ceil(1000)),
         ];
         for option in OPTIONS.iter().copied().chain(of_this_call.iter().map(String::as_str)) {
@@ -167,9 +167,10 @@ impl<'a> Client<'a> {
 }
 
 /// Writes a file that nobody else can read.
-fn private_file(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(content)
+fn private_file(path: &Path, content: &[u8]) -> Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(0o600).open(path)?;
+    Ok(file.write_all(content)?)
 }
 
 /// Writes what the shell of the other machine is to run, as git does.
