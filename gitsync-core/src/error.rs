@@ -237,14 +237,16 @@ impl Error {
     #[must_use]
     pub fn redirected_to(mut self, target: impl Into<String>) -> Self {
         self.0.redirect_target = Some(target.into());
+        self.0.moved_for_good = false;
         self
     }
 
     /// Sets where the upstream says it is from now on. The address is untrusted and unchecked.
     #[must_use]
     pub fn moved_to(mut self, target: impl Into<String>) -> Self {
+        self = self.redirected_to(target);
         self.0.moved_for_good = true;
-        self.redirected_to(target)
+        self
     }
 
     /// Takes something out of all its texts: the function returns a text without it, or `None` if it is not in there. An

@@ -68,6 +68,21 @@ async fn a_shallow_mirror_stays_shallow() {
     }
 }
 
+/// A branch goes where another one already ends: the boundary stays, and what it left is out of reach.
+#[tokio::test]
+async fn a_branch_that_moves_past_the_boundary_leaves_its_commits() {
+    for engine in Engine::ALL {
+        let world = World::new(engine);
+        let tip = world.upstream.history("main", 20);
+        world.upstream.branch("old", world.upstream.git().id("main~10"));
+        let repository = clone(&world, depth(2)).await;
+        assert_eq!(repository.total_commits, 4, "{engine:?}");
+        world.upstream.branch("old", tip);
+        assert_eq!(sync(&world, &repository).await, 0, "{engine:?}");
+        assert_eq!(world.gitsync.repository(repository.id).await.unwrap().total_commits, 2, "{engine:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_depth_that_grows_brings_what_is_missing() {
     for engine in Engine::ALL {

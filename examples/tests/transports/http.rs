@@ -12,9 +12,9 @@ use gitsync_core::source::{CredentialProvider, Credentials, HostKey, Scheme, Sou
 use gitsync_core::state::TaskStatus;
 use gitsync_core::store::RepositoryFilter;
 use gitsync_core::testing::http_server::{Behaviour, Endpoint};
-use gitsync_core::testing::{ManualClock, SmartHttpServer, Upstream};
+use gitsync_core::testing::{Authority, ManualClock, SmartHttpServer, TlsServer, Upstream};
 use gitsync_core::{ErrorKind, GitBackend, GitSync};
-use gitsync_transport::{NetOptions, NetTransport};
+use gitsync_transport::{CaCertificates, NetOptions, NetTransport};
 
 use super::world::engines;
 
@@ -39,10 +39,14 @@ struct World {
 
 impl World {
     fn new(backend: Arc<dyn GitBackend>, credentials: Credentials) -> Self {
+        World::with(backend, credentials, &[Scheme::Http], NetOptions::default())
+    }
+
+    fn with(backend: Arc<dyn GitBackend>, credentials: Credentials, schemes: &[Scheme], options: NetOptions) -> Self {
         let (clock, dir) = (ManualClock::default(), tempfile::tempdir().unwrap());
-        let builder = SourcePolicy::builder().schemes([Scheme::Http]);
+        let builder = SourcePolicy::builder().schemes(schemes.iter().copied());
         let policy = builder.allowed_hosts(["127.0.0.1", "localhost", "::1"]).unwrap().build().unwrap();
-        let options = NetOptions { credentials_in_clear: true, ..NetOptions::default() };
+        let options = NetOptions { credentials_in_clear: true, ..options };
         let known = Known("127.0.0.1".parse().unwrap(), credentials);
         let transport = NetTransport::new(policy.clone(), options).with_credentials(Arc::new(known));
         let gitsync = GitSync::builder()
@@ -167,11 +171,19 @@ async fn a_repository_that_is_elsewhere_is_found() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repository_that_is_renamed_is_called_so_from_then_on() {
+    let authority = Authority::default();
     for engine in engines() {
-        for (status, is_renamed) in [(301, true), (302, false), (307, false), (308, true)] {
+        // Without encryption anybody could say so.
+        for (encrypts, status, is_renamed) in
+            [(true, 301, true), (true, 302, false), (true, 307, false), (true, 308, true), (false, 301, false)]
+        {
             let (upstream, server) = served();
-            let world = World::new(engine.clone(), password());
-            let [old, new] = ["upstream.git", "renamed.git"].map(|path| server.source(path));
+            let tls = TlsServer::start(server.address(), &authority.issue("127.0.0.1"), None);
+            let ca_certificates = CaCertificates::from_pem_files([authority.file()]).unwrap();
+            let options = NetOptions { ca_certificates, ..NetOptions::default() };
+            let world = World::with(engine.clone(), password(), &[Scheme::Http, Scheme::Https], options);
+            let source = |path| if encrypts { tls.source(path) } else { server.source(path) };
+            let [old, new] = ["upstream.git", "renamed.git"].map(source);
             assert_eq!(world.mirror(&old).await, None);
             std::fs::rename(upstream.dir(), upstream.root().join("renamed.git")).unwrap();
             server.redirect("upstream.git", status, &new);

@@ -14,7 +14,7 @@ use crate::state::{RepositoryStatus, TaskStatus};
 /// What a completed task knows of its repository.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Completion {
-    /// The source it was cloned from, if that is now the repository's.
+    /// The source it was cloned from, by its present name, if that is now the repository's.
     pub source: Option<SourceUrl>,
     /// The branch `HEAD` points to.
     pub default_branch: Option<RefName>,

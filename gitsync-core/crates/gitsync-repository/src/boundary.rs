@@ -21,9 +21,14 @@ use crate::repository::Repository;
 /// says he has.
 ///
 /// # Errors
-/// Those of writing.
+/// Those of reading and writing.
 pub fn copy_shallow(repository: &Repository<impl Objects>, git_dir: &Path) -> Result<IdSet> {
-    let told: IdSet = repository.shallow().iter().filter(|id| repository.objects().exists(id)).copied().collect();
+    let mut told = IdSet::default();
+    for id in repository.shallow() {
+        if repository.objects().kind(id)?.is_some() {
+            told.insert(*id);
+        }
+    }
     if !told.is_empty() {
         let lines: String = told.iter().map(|id| format!("{id}\n")).collect();
         fs::write(git_dir.join("shallow"), lines)?;

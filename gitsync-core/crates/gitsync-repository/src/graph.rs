@@ -112,7 +112,7 @@ impl<'a, O: Objects> Graph<'a, O> {
         if self.goes_beyond || !self.repository.shallow().contains(&id) {
             let ends_anywhere = !self.repository.shallow().is_empty();
             for parent in parents_in(self.repository, &buffer) {
-                if ends_anywhere && !self.repository.objects().exists(&parent) {
+                if ends_anywhere && self.repository.objects().kind(&parent)?.is_none() {
                     continue;
                 }
                 let parent = self.node(parent);

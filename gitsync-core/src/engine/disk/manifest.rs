@@ -25,9 +25,9 @@ pub struct Manifest {
     pub repository: RepositoryId,
     /// The task that made the directory.
     pub task: TaskId,
-    /// Where it was cloned from; `None` for a repository that was initialized.
+    /// What it was cloned from is called by now; `None` for a repository that was initialized.
     pub source: Option<SourceUrl>,
-    /// What the source was called before its host renamed it. The records may still say so.
+    /// What the records called the source when its host renamed it. They may still.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub formerly: Option<SourceUrl>,
 }
@@ -38,20 +38,17 @@ impl Manifest {
         Manifest { format: 1, repository, task, source, formerly: None }
     }
 
-    /// Tells whether the directory was cloned from a source, by its present or its last name.
+    /// Tells whether the directory was cloned from a source, by its present name or the one in the records.
     pub fn is_of(&self, source: &SourceUrl) -> bool {
         [&self.source, &self.formerly].contains(&&Some(source.clone()))
     }
 
-    /// Gives the source another name, if it has not got it yet.
+    /// Gives the source, which the records know by a name, this one. They go on to know it by theirs until the task succeeds,
+    /// whatever it was called in attempts that failed.
     #[must_use]
-    pub fn renamed(self, source: &SourceUrl) -> Self {
-        match &self.source {
-            Some(before) if before != source => {
-                Manifest { formerly: self.source, source: Some(source.clone()), ..self }
-            }
-            _ => self,
-        }
+    pub fn renamed(self, source: &SourceUrl, known_as: &SourceUrl) -> Self {
+        let formerly = (source != known_as).then(|| known_as.clone());
+        Manifest { source: Some(source.clone()), formerly, ..self }
     }
 
     /// Reads the manifest of a directory; `None` if there is no directory, or one without a manifest.
@@ -193,18 +190,20 @@ mod tests {
     }
 
     #[test]
-    fn a_renamed_source_is_known_by_both_names_and_no_third() {
+    fn a_renamed_source_is_known_by_its_name_and_that_of_the_records() {
         let dir = tempfile::tempdir().unwrap();
         let [first, second, third]: [SourceUrl; 3] =
             ["a", "b", "c"].map(|name| format!("https://host/{name}").parse().unwrap());
+        let known = |manifest: &Manifest| [&first, &second, &third].map(|source| manifest.is_of(source));
         let cloned = Manifest::new(RepositoryId(1), TaskId::generate(), Some(first.clone()));
-        assert_eq!(cloned.clone().renamed(&first), cloned);
-        let renamed = cloned.renamed(&second);
-        assert_eq!([&first, &second, &third].map(|source| renamed.is_of(source)), [true, true, false]);
-        assert_eq!(renamed.clone().renamed(&second), renamed);
+        assert_eq!(cloned.clone().renamed(&first, &first), cloned);
+        let renamed = cloned.clone().renamed(&second, &first);
+        assert_eq!(known(&renamed), [true, true, false]);
         renamed.replace(dir.path()).unwrap();
         assert_eq!(Manifest::read(dir.path()).unwrap(), Some(renamed.clone()));
-        let again = renamed.renamed(&third);
-        assert_eq!([&first, &second, &third].map(|source| again.is_of(source)), [false, true, true]);
+        // The records may never have heard of the second name, or by now.
+        assert_eq!(known(&renamed.clone().renamed(&third, &first)), [true, false, true]);
+        assert_eq!(known(&renamed.clone().renamed(&third, &second)), [false, true, true]);
+        assert_eq!(renamed.renamed(&first, &first), cloned);
     }
 }

@@ -54,7 +54,8 @@ impl Attempt {
         let (advertised, renamed) = (upstream.advertised, upstream.renamed);
         let baseline = self.baseline().await?;
         // Whoever names another source wants what that has. A working tree keeps what it has of its own, so nothing tells.
-        if self.started.repository.source.as_ref() == Some(source) && !is_regular {
+        let names = [Some(source), renamed.as_ref()];
+        if names.contains(&self.started.repository.source.as_ref()) && !is_regular {
             self.check_shrinking(&mapping, &baseline, &advertised)?;
         }
 
@@ -127,8 +128,8 @@ impl Attempt {
         self.step("references written").await?;
 
         let manifest = Manifest::new(self.started.repository.id, self.started.task.id, Some(source.clone()));
+        let manifest = manifest.renamed(renamed.as_ref().unwrap_or(source), source);
         let source = renamed.unwrap_or_else(|| source.clone());
-        let manifest = manifest.renamed(&source);
         self.publish(temporary, manifest, &source, (&head, checkout.is_none()), old).await?;
         self.step("published").await?;
         let policy = policy_digest(Some(&source), &mapping, depth, &shallow);

@@ -108,7 +108,7 @@ impl Attempt {
             let mut push_again_at = None;
             if let Done::Books(books, _) = &done {
                 self.verify_after_work().await?;
-                push_again_at = self.push().await?;
+                push_again_at = self.push(books.source.as_ref()).await?;
                 self.request_upkeep(books).await;
             }
             Ok((done, push_again_at))

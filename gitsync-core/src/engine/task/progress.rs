@@ -1,7 +1,7 @@
 //! Progress on its way from an engine's thread to the task's row.
 
 use std::convert::Infallible;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::backend::ProgressSink;
@@ -17,29 +17,25 @@ const WRITE_INTERVAL: Duration = Duration::from_millis(500);
 pub(crate) struct ProgressReporter {
     latest: Mutex<Progress>,
     /// What is to be seen beside every phase from now on.
-    remark: OnceLock<String>,
+    remarks: Mutex<String>,
 }
 
 impl ProgressReporter {
     pub(super) fn new() -> Self {
-        ProgressReporter { latest: Mutex::new(Progress::default()), remark: OnceLock::new() }
+        ProgressReporter { latest: Mutex::new(Progress::default()), remarks: Mutex::default() }
     }
 
     /// Begins a phase.
     pub(super) fn phase(&self, phase: &str) {
-        let phase = match self.remark.get() {
-            Some(remark) => format!("{phase}; {remark}"),
-            None => phase.to_owned(),
-        };
+        let phase = format!("{phase}{}", self.remarks.lock().unwrap_or_else(PoisonError::into_inner));
         self.update(|progress| progress.phase = phase);
     }
 
     /// Adds something that whoever looks at the task has to know, also when it has ended.
     pub(super) async fn remark(&self, parts: &Parts, work: Work, remark: String) -> Result<()> {
-        let phase = self.latest().phase;
-        if self.remark.set(remark).is_ok() {
-            self.phase(&phase);
-        }
+        let remark = format!("; {remark}");
+        self.remarks.lock().unwrap_or_else(PoisonError::into_inner).push_str(&remark);
+        self.update(|progress| progress.phase.push_str(&remark));
         parts.store.report_progress(work, &self.latest()).await
     }
 

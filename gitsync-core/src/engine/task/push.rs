@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::Attempt;
-use super::upstream::{MAX_REDIRECTS, redirected};
+use super::upstream::{MAX_REDIRECTS, is_same_server, redirected};
 use crate::backend::{CallContext, LocalRefs, PushPermit, PushRequest, Pushed, RefusedRef};
 use crate::clock::Timestamp;
 use crate::engine::disk::DiskFence;
@@ -31,11 +31,12 @@ impl Attempt {
     /// What goes wrong at a target is noted with it and is no failure of the task. An upstream that lost most of its
     /// references fails the task before anything is published, so that it is never pushed; and a repository that has no
     /// references empties no target, unless the task accepts that: its files may have been lost, and the target have the last
-    /// copy. Returns the moment when targets that lack something may be tried again.
+    /// copy. `upstream` is where the sync found the repository. Returns the moment when targets that lack something may be tried
+    /// again.
     ///
     /// # Errors
     /// Those of the store, and of the limits of the task.
-    pub(super) async fn push(&self) -> Result<Option<Timestamp>> {
+    pub(super) async fn push(&self, upstream: Option<&SourceUrl>) -> Result<Option<Timestamp>> {
         if self.started.repository.push_targets == 0 {
             return Ok(None);
         }
@@ -62,7 +63,7 @@ impl Attempt {
                 again.push(target.retry_at.unwrap_or(now));
                 continue;
             }
-            again.extend(self.push_to(target, &mapping, &local, digest, ends).await?);
+            again.extend(self.push_to(target, upstream, &mapping, &local, (digest, ends)).await?);
         }
         Ok(again.into_iter().min())
     }
@@ -78,10 +79,10 @@ impl Attempt {
     async fn push_to(
         &self,
         target: &PushTarget,
+        upstream: Option<&SourceUrl>,
         mapping: &RefMapping,
         local: &LocalRefs,
-        digest: Digest,
-        ends: Instant,
+        (digest, ends): (Digest, Instant),
     ) -> Result<Option<Timestamp>> {
         self.progress.phase("pushing");
         self.step("pushing").await?;
@@ -96,7 +97,7 @@ impl Attempt {
         };
         let limits = CallLimits { deadline: ends, ..self.context.limits.clone() };
         let context = CallContext { limits, ..self.context.clone() };
-        let pushed = self.push_wherever(request, &context).await;
+        let pushed = self.push_wherever(request, upstream, &context).await;
         // What ends the task is no fault of the target.
         self.context.limits.check()?;
         if pushed.is_err() {
@@ -114,11 +115,17 @@ impl Attempt {
 
     /// Pushes to a target, also under another name that its host has for it. Nothing else is followed: a push overwrites what is
     /// there, so where it goes is for those to say who added the target.
-    async fn push_wherever(&self, mut request: PushRequest, context: &CallContext) -> Result<Pushed> {
+    async fn push_wherever(
+        &self,
+        mut request: PushRequest,
+        upstream: Option<&SourceUrl>,
+        context: &CallContext,
+    ) -> Result<Pushed> {
+        let upstreams = [self.started.repository.source.as_ref(), upstream];
         for _ in 0..=MAX_REDIRECTS {
             self.parts.policy.check_target(&request.target)?;
             self.check_push_path(&request.target).await?;
-            if self.started.repository.source.as_ref() == Some(&request.target) {
+            if upstreams.contains(&Some(&request.target)) {
                 return Err(Error::new(ErrorKind::SourceRefused, "the push target is the repository's own upstream"));
             }
             let (fence, number) = (self.fence.clone(), self.started.work.fence);
@@ -159,10 +166,10 @@ impl PushPermit for StillOurs {
     }
 }
 
-/// Returns where a redirect of a target leads, if that is at the same host.
+/// Returns where a redirect of a target leads, if that is with the same server.
 fn renamed(target: &SourceUrl, error: &Error) -> Result<SourceUrl> {
     let to = redirected(error)?;
-    if to.scheme() == target.scheme() && to.host_key() == target.host_key() {
+    if is_same_server(target, &to) {
         return Ok(to);
     }
     Err(Error::new(ErrorKind::SourceRefused, "the push target redirects to another place")

@@ -125,6 +125,9 @@ impl Attempt {
         let policy_of = |source, shallow: &[_]| policy_digest(Some(source), &mapping, depth, shallow);
         // The records go by the name that the source had when they were made.
         let is_trusted = self.is_trusted(policy_of(source, &local.shallow));
+        if let Some(renamed) = &upstream.renamed {
+            self.rename(renamed, source).await?;
+        }
         let source = upstream.renamed.as_ref().unwrap_or(source);
         self.configure(Some(source), &mapping).await?;
         let policy = policy_of(source, &local.shallow);
@@ -218,24 +221,32 @@ impl Attempt {
         self.step("boundary published").await
     }
 
-    /// Tells the repository's own files what is mirrored from where, if they say anything else, also those of a repository
-    /// that was made when less was told.
+    /// Gives the published files the new name of the source, before the records have it: so they are always known by it.
+    async fn rename(&self, renamed: &SourceUrl, known_as: &SourceUrl) -> Result<()> {
+        let (fence, number) = (self.fence.clone(), self.started.work.fence);
+        let Some(manifest) = self.manifest().await? else { return Ok(()) };
+        let (published, new) = (self.published.clone(), manifest.clone().renamed(renamed, known_as));
+        if new == manifest {
+            return Ok(());
+        }
+        blocking(move || {
+            let _permit = fence.hold(number)?;
+            new.replace(&published)
+        })
+        .await
+    }
+
+    /// Tells the repository's own configuration what is mirrored from where, if it says anything else, also that of a
+    /// repository that was made when less was told.
     async fn configure(&self, source: Option<&SourceUrl>, mapping: &RefMapping) -> Result<()> {
         let (fence, number) = (self.fence.clone(), self.started.work.fence);
         let (published, source, mapping) = (self.published.clone(), source.cloned(), mapping.clone());
-        let manifest = self.manifest().await?;
         blocking(move || {
-            let renamed = source.as_ref().and_then(|source| Some(manifest.as_ref()?.clone().renamed(source)));
-            let renamed = renamed.filter(|renamed| Some(renamed) != manifest.as_ref());
             let upstream = source.as_ref().map(|source| (source, &mapping));
-            if renamed.is_none() && is_configured(&published, upstream) {
+            if is_configured(&published, upstream) {
                 return Ok(());
             }
             let _permit = fence.hold(number)?;
-            // First, so that a repository whose records have the new name is always known by it.
-            if let Some(manifest) = renamed {
-                manifest.replace(&published)?;
-            }
             write_git_config(&published, upstream, Durability::Engine).map(drop)
         })
         .await

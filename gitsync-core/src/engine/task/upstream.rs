@@ -15,7 +15,7 @@ pub(super) const MAX_REDIRECTS: usize = 5;
 pub(super) struct Upstream {
     /// Where it was found in the end.
     pub(super) source: SourceUrl,
-    /// What it is called at its host from now on, if that has renamed it.
+    /// What its server calls it from now on, if that has renamed it.
     pub(super) renamed: Option<SourceUrl>,
     /// What it advertises.
     pub(super) advertised: Advertisement,
@@ -24,52 +24,64 @@ pub(super) struct Upstream {
 /// Where redirects have led so far.
 struct Trail {
     source: SourceUrl,
+    /// What the server calls the repository from now on.
     renamed: Option<SourceUrl>,
+    /// Where another server has it from now on.
+    moved: Option<SourceUrl>,
     is_for_good: bool,
-    is_within_host: bool,
 }
 
 impl Trail {
     fn from(source: &SourceUrl) -> Self {
-        Trail { source: source.clone(), renamed: None, is_for_good: true, is_within_host: true }
+        Trail { source: source.clone(), renamed: None, moved: None, is_for_good: true }
     }
 
     fn follow(&mut self, error: &Error) -> Result<()> {
         let target = redirected(error)?;
         self.is_for_good &= error.has_moved_for_good();
-        self.is_within_host &= is_within_host(&self.source, &target);
-        if self.is_for_good && self.is_within_host {
+        if self.is_for_good && self.moved.is_none() && is_new_name(&self.source, &target) {
             self.renamed = Some(target.clone());
+        } else if self.is_for_good {
+            self.moved = Some(target.clone());
         }
         self.source = target;
         Ok(())
     }
 }
 
-/// Tells whether a redirect stays with the same server, which may begin to encrypt, but not cease to.
-fn is_within_host(from: &SourceUrl, to: &SourceUrl) -> bool {
-    let encrypts = (from.scheme(), to.scheme()) == (Scheme::Http, Scheme::Https);
-    let is_same = (from.scheme(), from.port()) == (to.scheme(), to.port());
-    from.host_key() == to.host_key() && (is_same || encrypts)
+/// Tells whether a permanent redirect is a new name of the repository: it is the server that says so, and it stays where it
+/// is, or begins to encrypt. Without encryption anybody could have said so, and it would outlast him.
+fn is_new_name(from: &SourceUrl, to: &SourceUrl) -> bool {
+    let ports = (from.scheme().default_port(), to.scheme().default_port());
+    let encrypts = (from.scheme(), to.scheme()) == (Scheme::Http, Scheme::Https)
+        && (from.port(), to.port()) == ports
+        && (from.host_key(), from.path()) == (to.host_key(), to.path());
+    encrypts || (from.scheme() == Scheme::Https && is_same_server(from, to))
+}
+
+/// Tells whether two sources are with the same server.
+pub(super) fn is_same_server(one: &SourceUrl, other: &SourceUrl) -> bool {
+    let server = |source: &SourceUrl| (source.scheme(), source.host_key(), source.port());
+    server(one) == server(other)
 }
 
 impl Attempt {
     /// Asks a source for its references. A redirect is a new source: it is checked like any other before it is followed.
     ///
-    /// One for good within the host is a new name of the repository. That it now is at another host is only told: no host
-    /// decides what is mirrored from another.
+    /// One for good with the same server is a new name of the repository. That another server has it now is only told: no
+    /// server decides what is mirrored from another.
     pub(super) async fn list(&self, source: &SourceUrl) -> Result<Upstream> {
         self.progress.phase("listing");
         let mut trail = Trail::from(source);
         for _ in 0..=MAX_REDIRECTS {
-            self.parts.policy.check_url(&trail.source)?;
-            self.check_file(&trail.source).await?;
+            self.check_source(&trail.source).await.map_err(|error| match trail.source == *source {
+                true => error,
+                false => error.with("redirected_from", source),
+            })?;
             match self.parts.backend.list_remote(&trail.source, &self.context).await {
                 Ok(advertised) => {
                     self.step("listed").await?;
-                    if trail.is_for_good && !trail.is_within_host {
-                        self.tell_of_move(&trail.source).await?;
-                    }
+                    self.tell_where(&trail).await?;
                     return Ok(Upstream { source: trail.source, renamed: trail.renamed, advertised });
                 }
                 Err(error) if error.kind() == ErrorKind::SourceRedirected => trail.follow(&error)?,
@@ -79,12 +91,26 @@ impl Attempt {
         Err(Error::new(ErrorKind::SourceRefused, "the upstream redirects too often").with("limit", MAX_REDIRECTS))
     }
 
-    /// Tells whoever looks at the task that the repository is at another host now.
-    async fn tell_of_move(&self, source: &SourceUrl) -> Result<()> {
+    /// Tells whoever looks at the task where upstream is from now on.
+    async fn tell_where(&self, trail: &Trail) -> Result<()> {
         let repository = self.started.repository.id;
-        tracing::warn!(%source, %repository, "the upstream says that it has moved to another host for good");
-        let remark = format!("the upstream says that it has moved to {source} for good");
+        let remark = match trail {
+            Trail { moved: Some(to), .. } => {
+                tracing::warn!(%to, %repository, "the upstream says that it has moved to another server for good");
+                format!("the upstream says that it has moved to {to} for good")
+            }
+            Trail { renamed: Some(to), .. } => {
+                tracing::info!(%to, %repository, "the source has another name now");
+                format!("the source is called {to} from now on")
+            }
+            _ => return Ok(()),
+        };
         self.progress.remark(&self.parts, self.started.work, remark).await
+    }
+
+    async fn check_source(&self, source: &SourceUrl) -> Result<()> {
+        self.parts.policy.check_url(source)?;
+        self.check_file(source).await
     }
 
     /// Checks where a file source really leads. The transport does so too, but only by its own policy: which directories are
@@ -105,4 +131,30 @@ pub(super) fn redirected(error: &Error) -> Result<SourceUrl> {
         Error::new(ErrorKind::SourceRefused, "the upstream redirects to something that is no source").caused_by(cause)
     })?;
     Ok(parsed.url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_server_surely_says_of_itself_is_a_new_name() {
+        for (from, to, expected) in [
+            ("https://host/a", "https://host/b", true),
+            ("https://HOST:443/a", "https://host/b", true),
+            ("https://host:8443/a", "https://host:8443/b", true),
+            ("https://host/a", "https://host:8443/b", false),
+            ("https://host/a", "https://host.example/b", false),
+            ("https://host/a", "http://host/b", false),
+            ("https://host/a", "ssh://git@host/b", false),
+            ("http://host/a", "https://host/a", true),
+            ("http://host/a", "https://host/b", false),
+            ("http://host/a", "http://host/b", false),
+            ("http://host:8080/a", "https://host/a", false),
+            ("http://host/a", "https://host:8443/a", false),
+        ] {
+            let [one, other] = [from, to].map(|url| SourceUrl::parse(url).unwrap().url);
+            assert_eq!(is_new_name(&one, &other), expected, "{from} {to}");
+        }
+    }
 }
