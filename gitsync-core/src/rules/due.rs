@@ -11,16 +11,25 @@ use crate::state::RepositoryStatus;
 /// When a repository without an interval of its own is looked at again, should its task end without saying when.
 pub const DUE_AGAIN: Duration = Duration::from_secs(3600);
 
-/// How often it is looked whether a repository has other credentials than those that were refused.
-pub const CREDENTIALS_LOOK: Duration = Duration::from_secs(60);
+/// How often it is looked whether a repository has other credentials than those that were refused; one that is synced more often by
+/// its own interval is looked at as often, but not more than once a minute. A look costs an update of its row.
+pub const CREDENTIALS_LOOK: Duration = Duration::from_secs(5 * 60);
 
-/// The rows that the due-scan changes.
+/// The shortest time between two looks.
+const SHORTEST_LOOK: Duration = Duration::from_secs(60);
+
+/// How often a repository whose credentials were refused is tried all the same.
+pub const TRIED_ANYHOW: Duration = Duration::from_secs(24 * 3600);
+
+/// The rows that the due-scan changes, and what it hands out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Due {
-    /// The repository, with a new due time.
+    /// The repository, with a new due time; which credentials were refused is forgotten when it is tried anyhow.
     pub repository: Repository,
     /// Its new task.
     pub task: Option<SyncTask>,
+    /// What has to change before it gets one.
+    pub paused: Option<Paused>,
 }
 
 /// A repository that is not synced on schedule while its source has the credentials that were refused.
@@ -56,26 +65,50 @@ pub fn is_due(repository: &Repository, now: Timestamp) -> bool {
 /// Decides what becomes of a repository that is due; `id` is for the task.
 ///
 /// The due time moves on at once, so that no other scan finds the repository; the end of the task sets the true one. An
-/// unfinished task is left as it is: a schedule does not cut the pause before a retry short. One that is [`paused`] is looked
-/// at again soon.
+/// unfinished task is left as it is: a schedule does not cut the pause before a retry short.
+///
+/// One whose credentials were refused gets no task, and is looked at again soon. But it may be the upstream that was wrong, so once
+/// a day, each at its moment, it is tried as if nothing had been refused.
 pub fn due(repository: &Repository, unfinished: Unfinished<'_>, id: TaskId, now: Timestamp) -> Due {
-    let is_paused = paused(repository).is_some();
+    let is_idle = unfinished.pending.is_none() && unfinished.running.is_none();
+    let paused = paused(repository).filter(|_| !(is_idle && has_its_moment(repository, now)));
     let pause = match repository.sync_interval {
-        _ if is_paused => CREDENTIALS_LOOK,
+        _ if paused.is_some() => look_after(repository),
         own => own.unwrap_or(DUE_AGAIN).max(Duration::from_secs(1)),
     };
-    let is_idle = unfinished.pending.is_none() && unfinished.running.is_none();
     let request = Request { kind: TaskKind::Sync, parameters: TaskParameters::default(), id };
     Due {
-        repository: Repository { next_sync_at: Some(now.after(pause)), ..repository.clone() },
-        task: (is_idle && !is_paused).then(|| new_task(repository, &request, false, now)),
+        repository: Repository {
+            next_sync_at: Some(now.after(pause)),
+            refused_credentials: paused.as_ref().map(|paused| paused.refused),
+            ..repository.clone()
+        },
+        task: (is_idle && paused.is_none()).then(|| new_task(repository, &request, false, now)),
+        paused,
     }
 }
 
 /// Tells what has to change before a repository is synced on schedule again, if its credentials were refused.
-pub fn paused(repository: &Repository) -> Option<Paused> {
+fn paused(repository: &Repository) -> Option<Paused> {
     let (source, refused) = (repository.source.clone()?, repository.refused_credentials?);
     Some(Paused { repository: repository.id, source, refused })
+}
+
+/// Returns how long after a look the next one is.
+pub(super) fn look_after(repository: &Repository) -> Duration {
+    repository.sync_interval.unwrap_or(CREDENTIALS_LOOK).clamp(SHORTEST_LOOK, CREDENTIALS_LOOK)
+}
+
+/// Tells whether a repository's moment of the day has come since it was looked at before. So nothing has to be noted, and not all
+/// that were refused at once are tried at once.
+fn has_its_moment(repository: &Repository, now: Timestamp) -> bool {
+    let before = repository.next_sync_at.unwrap_or(now).before(look_after(repository));
+    // A prime number of seconds, so that those made one after the other are far apart.
+    let day = |at: Timestamp| {
+        let seconds = at.as_secs() + i64::from(repository.id.0) * 7919;
+        seconds.div_euclid(TRIED_ANYHOW.as_secs().cast_signed())
+    };
+    day(before) < day(now)
 }
 
 #[cfg(test)]
@@ -101,7 +134,8 @@ mod tests {
     #[test]
     fn an_idle_repository_gets_a_sync_and_a_new_due_time() {
         let id = TaskId::generate();
-        let Due { repository, task } = due(&due_repository(), Unfinished::default(), id, NOW);
+        let Due { repository, task, paused } = due(&due_repository(), Unfinished::default(), id, NOW);
+        assert_eq!(paused, None);
         assert_eq!(repository.next_sync_at, Some(NOW.after(DUE_AGAIN)));
         let task = task.unwrap();
         assert_eq!((task.id, task.kind, task.held, task.created_at), (id, TaskKind::Sync, false, NOW));
@@ -120,10 +154,47 @@ mod tests {
         let refused = CredentialRevision::new(7);
         let repository = Repository { refused_credentials: Some(refused), ..due_repository() };
         let source = repository.source.clone().unwrap();
-        assert_eq!(paused(&repository), Some(Paused { repository: repository.id, source, refused }));
-        let Due { repository, task } = due(&repository, Unfinished::default(), TaskId::generate(), NOW);
-        assert_eq!((repository.next_sync_at, task), (Some(NOW.after(CREDENTIALS_LOOK)), None));
-        assert_eq!(paused(&due_repository()), None);
+        let expected = Some(Paused { repository: repository.id, source, refused });
+        for (own, pause) in [(None, 300), (Some(1), 60), (Some(120), 120), (Some(7200), 300)] {
+            let repository = Repository { sync_interval: own.map(Duration::from_secs), ..repository.clone() };
+            let Due { repository, task, paused } = due(&repository, Unfinished::default(), TaskId::generate(), NOW);
+            assert_eq!((&paused, task, repository.refused_credentials), (&expected, None, Some(refused)));
+            assert_eq!(repository.next_sync_at, Some(NOW.after(Duration::from_secs(pause))));
+        }
+    }
+
+    #[test]
+    fn one_whose_credentials_were_refused_is_tried_once_a_day_at_its_moment() {
+        let refused = Some(CredentialRevision::new(7));
+        let tried_at = |number| {
+            let mut row = Repository { id: RepositoryId(number), refused_credentials: refused, ..due_repository() };
+            let mut tried = Vec::new();
+            while tried.len() < 3 {
+                let now = row.next_sync_at.unwrap();
+                let Due { repository, task, paused } = due(&row, Unfinished::default(), TaskId::generate(), now);
+                assert_eq!(
+                    (task.is_none(), paused.is_none()),
+                    (paused.is_some(), repository.refused_credentials.is_none())
+                );
+                tried.extend(task.map(|_| now));
+                // It is refused again at once.
+                row =
+                    Repository { next_sync_at: Some(now.after(CREDENTIALS_LOOK)), refused_credentials: refused, ..row };
+            }
+            assert!(tried[0] <= NOW.after(TRIED_ANYHOW));
+            assert!(tried.is_sorted_by(|one, next| next.since(*one) == TRIED_ANYHOW), "{tried:?}");
+            tried[0]
+        };
+        assert!(tried_at(1) != tried_at(2) && tried_at(2) != tried_at(3));
+        // What was not looked at for long is tried at once.
+        let late = Repository { refused_credentials: refused, ..due_repository() };
+        let found = due(&late, Unfinished::default(), TaskId::generate(), NOW.after(TRIED_ANYHOW));
+        assert!(found.task.is_some() && found.paused.is_none());
+        // Not while something is unfinished: then it stays noted.
+        let waiting = task(TaskKind::Maintain);
+        let unfinished = Unfinished { pending: Some(&waiting), running: None };
+        let found = due(&late, unfinished, TaskId::generate(), NOW.after(TRIED_ANYHOW));
+        assert_eq!((found.task, found.repository.refused_credentials), (None, refused));
     }
 
     #[test]
@@ -133,7 +204,7 @@ mod tests {
             Unfinished { pending: Some(&waiting), running: None },
             Unfinished { pending: None, running: Some(&waiting) },
         ] {
-            let Due { repository, task } = due(&due_repository(), unfinished, TaskId::generate(), NOW);
+            let Due { repository, task, .. } = due(&due_repository(), unfinished, TaskId::generate(), NOW);
             assert_eq!((repository.next_sync_at, task), (Some(NOW.after(DUE_AGAIN)), None));
         }
     }

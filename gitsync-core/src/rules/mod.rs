@@ -32,7 +32,7 @@ pub use bounds::{
 pub use cancel::cancel;
 pub use create::create;
 pub use credential::{MAX_CREDENTIALS, MAX_SEALED_BYTES, MAX_SECRET_BYTES, set_credential};
-pub use due::{CREDENTIALS_LOOK, DUE_AGAIN, Due, DueScan, Paused, due, is_due, paused};
+pub use due::{CREDENTIALS_LOOK, DUE_AGAIN, Due, DueScan, Paused, TRIED_ANYHOW, due, is_due};
 pub use edit::edit;
 pub use finish::{Completion, Finished, Outcome, finish};
 pub use job::{job, lane};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::due::CREDENTIALS_LOOK;
+use super::due::look_after;
 use crate::clock::Timestamp;
 use crate::model::Repository;
 
@@ -35,14 +35,19 @@ pub fn next_sync_at(repository: &Repository, rhythm: Rhythm, chance: f64, now: T
     Some(now.after(pause.mul_f64(1.0 + JITTER * (2.0 * chance.clamp(0.0, 1.0) - 1.0))))
 }
 
-/// Decides when it is looked first whether a repository, as it is after an attempt that ends now, has other credentials than
-/// those that were refused just now: soon, unless some were refused before.
+/// Decides when it is looked first whether a repository has other credentials than those that were refused just now, by an attempt
+/// after which it would be due at `next_sync_at`: soon, unless it was noted before that some were refused.
 ///
-/// Then the pause doubles with each failure, up to about an hour: processes that do not agree on what the credentials are
-/// shall not make each other try again and again.
-pub fn look_at_credentials_at(repository: &Repository, were_refused_before: bool, now: Timestamp) -> Timestamp {
-    let doublings = if were_refused_before { repository.failures.saturating_sub(1).min(6) } else { 0 };
-    now.after(CREDENTIALS_LOOK * 2_u32.pow(doublings))
+/// Then somebody took the credentials for others, and they were not: processes that do not agree on what they are shall not make
+/// each other try more often than after other failures.
+pub fn look_at_credentials_at(
+    repository: &Repository,
+    were_refused_before: bool,
+    next_sync_at: Timestamp,
+    now: Timestamp,
+) -> Timestamp {
+    let soon = now.after(look_after(repository));
+    if were_refused_before { soon.max(next_sync_at) } else { soon }
 }
 
 #[cfg(test)]
@@ -102,17 +107,9 @@ mod tests {
 
     #[test]
     fn refused_credentials_are_looked_at_soon_unless_some_were_refused_before() {
-        for (failures, before, minutes) in [
-            (1, false, 1),
-            (9, false, 1),
-            (1, true, 1),
-            (2, true, 2),
-            (4, true, 8),
-            (7, true, 64),
-            (u32::MAX, true, 64),
-        ] {
-            let at = look_at_credentials_at(&quiet_for(3600, failures), before, NOW);
-            assert_eq!(at.since(NOW), minutes * MINUTE, "{failures} failures");
+        for (next, before, minutes) in [(0, false, 5), (64, false, 5), (0, true, 5), (64, true, 64)] {
+            let at = look_at_credentials_at(&repository(), before, NOW.after(next * MINUTE), NOW);
+            assert_eq!(at.since(NOW), minutes * MINUTE, "{next} min");
         }
     }
 

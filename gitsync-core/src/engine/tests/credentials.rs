@@ -11,7 +11,7 @@ use crate::engine::{GitSync, GitSyncBuilder, StepHook};
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::Call;
 use crate::model::{RepositoryId, SyncTask};
-use crate::rules::CREDENTIALS_LOOK;
+use crate::rules::{CREDENTIALS_LOOK, TRIED_ANYHOW};
 use crate::source::{CredentialRevision, SourceUrl};
 use crate::state::{RepositoryStatus, TaskStatus};
 use crate::testing::Offline;
@@ -99,12 +99,17 @@ async fn refused_credentials_pause_the_schedule_until_they_change() {
         (RepositoryStatus::Failed, Some(CredentialRevision::new(1)))
     );
 
+    // Once a day it is tried all the same: it may be the upstream that was wrong.
     let scheduler = world.gitsync.scheduler();
-    for _ in 0..10 {
-        world.clock.advance(Duration::from_secs(24 * 3600));
-        assert_eq!(scheduler.scan().await.unwrap(), 0);
-        assert_eq!(world.work().await, 0);
+    let mut tried = 0;
+    for _ in 0..3 * TRIED_ANYHOW.as_secs() / CREDENTIALS_LOOK.as_secs() {
+        world.clock.advance(CREDENTIALS_LOOK);
+        if scheduler.scan().await.unwrap() > 0 {
+            refuse_next(&world);
+            tried += world.work().await;
+        }
     }
+    assert_eq!((tried, world.repository(id).await.refused_credentials), (3, Some(CredentialRevision::new(1))));
     credentials.store(2, Ordering::SeqCst);
     world.clock.advance(CREDENTIALS_LOOK);
     assert_eq!(scheduler.scan().await.unwrap(), 1);
@@ -114,6 +119,20 @@ async fn refused_credentials_pause_the_schedule_until_they_change() {
     world.check_books(id).await;
     world.clock.advance(Duration::from_secs(2 * 24 * 3600));
     assert_eq!(scheduler.scan().await.unwrap(), 1, "the schedule goes on");
+}
+
+#[tokio::test]
+async fn an_upstream_that_was_wrong_about_the_credentials_is_found_right_within_a_day() {
+    let mut world = World::new();
+    world.gitsync = engine(&world, &Arc::new(AtomicU32::new(1)));
+    world.upstream(1);
+    let id = world.mirror().await.id;
+    refused_sync(&world, id).await;
+    world.clock.advance(TRIED_ANYHOW);
+    assert_eq!(world.gitsync.scheduler().scan().await.unwrap(), 1);
+    world.work().await;
+    let healed = world.repository(id).await;
+    assert_eq!((healed.status, healed.refused_credentials), (RepositoryStatus::Active, None));
 }
 
 #[tokio::test]
@@ -150,14 +169,14 @@ async fn processes_that_do_not_agree_on_the_credentials_hammer_nobody() {
     refused_sync(&world, id).await;
     let scheduler = engine(&world, &Arc::new(AtomicU32::new(2))).scheduler();
     let mut attempts = 0;
-    for _minute in 0..24 * 60 {
+    for _ in 0..TRIED_ANYHOW.as_secs() / CREDENTIALS_LOOK.as_secs() {
         world.clock.advance(CREDENTIALS_LOOK);
         if scheduler.scan().await.unwrap() > 0 {
             refuse_next(&world);
             attempts += world.work().await;
         }
     }
-    assert!((24..32).contains(&attempts), "{attempts}");
+    assert!((3..9).contains(&attempts), "{attempts}");
 }
 
 #[tokio::test]

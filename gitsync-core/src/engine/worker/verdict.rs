@@ -76,11 +76,11 @@ pub(super) fn verdict(
             Some(match credentials.filter(|_| are_refused(started, error)) {
                 Some(credentials) => {
                     let refused_before = started.repository.refused_credentials.is_some();
-                    let look_at = look_at_credentials_at(&repository, refused_before, now);
+                    let look_at = |next| look_at_credentials_at(&repository, refused_before, next, now);
                     Verdict {
                         task: Outcome::Refused { error: stored, credentials },
                         job: JobOutcome::Done,
-                        next_sync_at: next_sync_at.map(|_| look_at),
+                        next_sync_at: next_sync_at.map(look_at),
                     }
                 }
                 None => Verdict { task: Outcome::Failed(stored), job: JobOutcome::Done, next_sync_at },

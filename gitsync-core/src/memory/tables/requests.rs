@@ -42,9 +42,9 @@ impl Tables {
 
         let mut found = DueScan { looked_at: due.len(), ..DueScan::default() };
         for (_, id) in due {
-            let Due { repository, task } =
+            let Due { repository, task, paused } =
                 rules::due(&self.row(id)?.repository, self.unfinished(id), TaskId::generate(), now);
-            found.paused.extend(rules::paused(&repository));
+            found.paused.extend(paused);
             self.write(repository, &task)?;
             found.tasks.extend(task);
         }

@@ -1,10 +1,10 @@
 //! Rows of repositories.
 
+use gitsync_core::Result;
 use gitsync_core::model::{Depth, Layout, OrganisationId, RefName, Repository, RepositoryId, SourceType};
 use gitsync_core::plan::RefPattern;
 use gitsync_core::source::CredentialRevision;
 use gitsync_core::state::RepositoryStatus;
-use gitsync_core::{Result, Timestamp};
 
 use super::{ErrorColumns, micros, read_before, read_error, text, write_before, write_error};
 use crate::schema::repository::{
@@ -53,7 +53,7 @@ pub(crate) fn record(repository: &Repository) -> Record {
         (LAST_CHANGED_AT, repository.last_changed_at.into()),
         (NEXT_SYNC_AT, repository.next_sync_at.into()),
         (SHRANK_AT, repository.shrank_at.into()),
-        (REFUSED_CREDENTIALS, repository.refused_credentials.map(|revision| i64::from(revision.number())).into()),
+        refused_record(repository),
         (FAILURES, repository.failures.into()),
         (PUSH_TARGETS, repository.push_targets.into()),
         (FENCE, repository.fence.into()),
@@ -123,6 +123,10 @@ pub(crate) fn digests_record((baseline, policy): Digests) -> Record {
 }
 
 /// Returns the columns that schedule a repository.
-pub(crate) fn due_record(next_sync_at: Option<Timestamp>) -> Record {
-    vec![(NEXT_SYNC_AT, next_sync_at.into())]
+pub(crate) fn due_record(repository: &Repository) -> Record {
+    vec![(NEXT_SYNC_AT, repository.next_sync_at.into()), refused_record(repository)]
+}
+
+fn refused_record(repository: &Repository) -> (&'static str, Value) {
+    (REFUSED_CREDENTIALS, repository.refused_credentials.map(|revision| i64::from(revision.number())).into())
 }

@@ -34,9 +34,9 @@ pub fn set_digests(dialect: Dialect, id: RepositoryId, digests: Digests) -> Resu
     statement::update(dialect, TABLE, digests_record(digests), [is(ID, id.0)])
 }
 
-/// Writes when a repository is due again.
-pub fn set_due(dialect: Dialect, id: RepositoryId, next_sync_at: Option<Timestamp>) -> Result<Statement> {
-    statement::update(dialect, TABLE, due_record(next_sync_at), [is(ID, id.0)])
+/// Writes when a repository is due again, and which of its credentials were refused.
+pub fn set_due(dialect: Dialect, repository: &Repository) -> Result<Statement> {
+    statement::update(dialect, TABLE, due_record(repository), [is(ID, repository.id.0)])
 }
 
 /// Deletes a repository. Nothing may refer to it any more.

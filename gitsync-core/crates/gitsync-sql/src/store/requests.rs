@@ -95,10 +95,10 @@ pub async fn request_due(connection: &mut dyn Connection, limit: usize) -> Resul
     let mut found = DueScan { looked_at: due.len(), ..DueScan::default() };
     for repository in due {
         let unfinished = unfinished.remove(&repository.id).unwrap_or_default();
-        let Due { repository, task } = rules::due(&repository, unfinished.as_ref(), TaskId::generate(), now);
-        let postpone = repositories::set_due(dialect, repository.id, repository.next_sync_at)?;
+        let Due { repository, task, paused } = rules::due(&repository, unfinished.as_ref(), TaskId::generate(), now);
+        let postpone = repositories::set_due(dialect, &repository)?;
         connection.execute(postpone).await?;
-        found.paused.extend(rules::paused(&repository));
+        found.paused.extend(paused);
         found.tasks.extend(task);
     }
     execute_all(connection, tasks::insert_many(dialect, &found.tasks)?).await?;
