@@ -89,6 +89,9 @@ impl Shown {
         let mut hidden = vec![false; text.len()];
         for form in self.kept().iter().flat_map(|entry| &entry.forms) {
             let form = form.expose_secret();
+            if form.len() > text.len() {
+                continue;
+            }
             for (at, _) in lower.match_indices(form) {
                 hidden[at..at + form.len()].fill(true);
             }
