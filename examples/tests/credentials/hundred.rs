@@ -28,6 +28,9 @@ const COUNT: usize = 100;
 /// How many of them are asked about before the token is rotated.
 const BEFORE: usize = 30;
 
+/// How many are synced at once.
+const AT_ONCE: u32 = 16;
+
 /// What identifies a mirror as the one that was cloned first: its directory, and what is written into it about that.
 type Identity = (u64, Vec<u8>);
 
@@ -55,9 +58,11 @@ impl World {
         let server = SmartHttpServer::start(&dir.path().join("upstreams"));
         let file = write_file(dir.path(), &server, "bearer", "token-0");
         server.let_in(&["Bearer token-0"]);
+        // They mostly wait for the disk.
+        let limits = QueueLimits { host_concurrency: AT_ONCE, ..QueueLimits::default() };
         let (store, queue) = (
             Arc::new(MemoryStore::new(Arc::new(clock.clone()))),
-            Arc::new(MemoryQueue::new(Arc::new(clock.clone()), QueueLimits::default())),
+            Arc::new(MemoryQueue::new(Arc::new(clock.clone()), limits)),
         );
         let process = |backend: Arc<dyn GitBackend>| {
             let credentials = FileCredentials::open(&file).unwrap().clock(Arc::new(clock.clone()));
@@ -71,6 +76,7 @@ impl World {
                 .policy(policy())
                 .clock(Arc::new(clock.clone()))
                 .repos_dir(dir.path().join("repos"))
+                .options(EngineOptions { concurrency: AT_ONCE as usize, ..EngineOptions::default() })
                 .build()
                 .unwrap()
         };
