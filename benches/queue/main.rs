@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use gitsync_core::model::TaskId;
-use gitsync_core::queue::{ClaimRequest, JobOutcome, Lane, MAX_BATCH, NewJob, QueueLimits};
+use gitsync_core::queue::{ClaimRequest, HostReport, JobEnd, JobOutcome, Lane, MAX_BATCH, NewJob, QueueLimits};
 use gitsync_core::{JobQueue, SystemClock, Timestamp};
 use gitsync_store_postgres::{PostgresOptions, PostgresStore};
 use gitsync_store_sqlite::SqliteStore;
@@ -95,8 +95,9 @@ async fn work(queue: Arc<dyn JobQueue>) -> Result<usize> {
         if claimed.is_empty() {
             return Ok(ended);
         }
-        let outcomes: Vec<_> = claimed.into_iter().map(|job| (job.lease, JobOutcome::Done)).collect();
-        ended += queue.finish(&outcomes).await?.into_iter().filter(|ended| *ended).count();
+        let answered = |lease| JobEnd { host: HostReport::Answered, ..JobEnd::new(lease, JobOutcome::Done) };
+        let ends: Vec<_> = claimed.into_iter().map(|job| answered(job.lease)).collect();
+        ended += queue.finish(&ends).await?.into_iter().filter(|ended| *ended).count();
     }
 }
 

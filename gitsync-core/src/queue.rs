@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::model::{StorageName, TaskId};
+use crate::rules::HostState;
 use crate::source::HostKey;
 
 /// The most jobs one call may claim, extend, finish or ask about.
@@ -94,11 +95,45 @@ pub enum JobOutcome {
         at: Timestamp,
         /// Whether the attempt counts; one that a host's rate limit ended does not.
         spent: bool,
-        /// Until when the job's host is left alone by everybody. A block only ever grows; [`HostKey::local`] has none.
-        block_host_until: Option<Timestamp>,
     },
     /// It was given back unfinished, as at a shutdown: due as it was before, the attempt does not count.
     Released,
+}
+
+/// What work on a job says of its source host, by which the queue decides how many of its jobs run at once. Of
+/// [`HostKey::local`] nothing is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HostReport {
+    /// Nothing: it was not asked, or what failed may not be its fault.
+    #[default]
+    Nothing,
+    /// It answered, if only that it has no such repository.
+    Answered,
+    /// It asked for a pause.
+    Busy {
+        /// For how long, if it said that.
+        pause: Option<Duration>,
+    },
+    /// It could not be reached, or did not go on answering.
+    Away,
+}
+
+/// The end of work on a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobEnd {
+    /// The right to work on it, which ends.
+    pub lease: Lease,
+    /// How it ended.
+    pub outcome: JobOutcome,
+    /// What it says of the job's host.
+    pub host: HostReport,
+}
+
+impl JobEnd {
+    /// Creates an end that says nothing of the host.
+    pub fn new(lease: Lease, outcome: JobOutcome) -> Self {
+        JobEnd { lease, outcome, host: HostReport::Nothing }
+    }
 }
 
 /// A count of jobs.
@@ -112,6 +147,37 @@ pub struct QueueStats {
     pub running: u64,
     /// How long the oldest ready job has been due; one whose lease has expired, since then.
     pub oldest_ready: Option<Duration>,
+    /// The source hosts that get fewer jobs at once than is configured, are left alone or failed lately, by name: the first
+    /// [`MAX_BATCH`].
+    pub hosts: Vec<HostStats>,
+}
+
+/// What a queue has learned of a source host, see [`HostReport`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostStats {
+    /// The host.
+    pub host: HostKey,
+    /// How many of its jobs may run at once.
+    pub limit: u32,
+    /// How many may if nothing were known of it: [`QueueLimits::host_concurrency`].
+    pub configured: u32,
+    /// How many jobs have failed by it in a row.
+    pub failures: u32,
+    /// Until when it is left alone.
+    pub blocked_until: Option<Timestamp>,
+}
+
+impl HostStats {
+    /// Returns what there is to say of a host, if there is anything.
+    pub fn of(host: &HostKey, state: &HostState, configured: u32, now: Timestamp) -> Option<Self> {
+        (!state.is_plain() || state.is_blocked(now)).then(|| HostStats {
+            host: host.clone(),
+            limit: state.most().map_or(configured, |most| most.min(configured)),
+            configured,
+            failures: state.failures,
+            blocked_until: state.blocked_until.filter(|_| state.is_blocked(now)),
+        })
+    }
 }
 
 /// The limits a queue keeps. They are the same for all processes that share it.
@@ -123,7 +189,7 @@ pub struct QueueLimits {
     pub deadline: Duration,
     /// How many attempts a job has. Default: 4, the first and three retries.
     pub max_attempts: u32,
-    /// How many jobs of one source host run at once. Default: 4.
+    /// How many jobs of one source host run at once, unless it has shown that it takes less. Default: 4.
     pub host_concurrency: u32,
 }
 
@@ -150,6 +216,8 @@ impl Default for QueueLimits {
 /// - make a job claimable again when its lease expires, and count that as an attempt; a job that has run past its deadline
 ///   gets no more extensions, so a worker has what is left of its lease to write down why it stopped;
 /// - never run more jobs of a host than [`QueueLimits::host_concurrency`], and none of a host that is blocked;
+/// - learn from what each end of work says of the host, as [`HostState::after`] decides: how many of its jobs run at once, and
+///   until when it is blocked;
 /// - hand an exhausted job out once more, marked so and not counted, until it is finished;
 /// - keep a claim's cost independent of how many jobs wait, also behind a host that has no room, if they are to serve more
 ///   than a few thousand jobs.
@@ -190,8 +258,8 @@ impl Default for QueueLimits {
 ///     async fn heartbeat(&self, leases: &[Lease]) -> Result<Vec<HeartbeatAnswer>> {
 ///         self.queue.heartbeat(leases).await
 ///     }
-///     async fn finish(&self, outcomes: &[(Lease, JobOutcome)]) -> Result<Vec<bool>> {
-///         self.queue.finish(outcomes).await
+///     async fn finish(&self, ends: &[JobEnd]) -> Result<Vec<bool>> {
+///         self.queue.finish(ends).await
 ///     }
 ///     async fn cancel(&self, jobs: &[TaskId]) -> Result<()> {
 ///         self.queue.cancel(jobs).await
@@ -235,7 +303,9 @@ pub trait JobQueue: fmt::Debug + Send + Sync {
 
     /// Ends work on jobs. Tells for each whether the lease was still good; if not, nothing was changed. An expired lease is
     /// not good, even if nobody has claimed the job since.
-    async fn finish(&self, outcomes: &[(Lease, JobOutcome)]) -> Result<Vec<bool>>;
+    ///
+    /// What they say of hosts is taken in in their order.
+    async fn finish(&self, ends: &[JobEnd]) -> Result<Vec<bool>>;
 
     /// Asks for the end of jobs. One that waits is deleted. The holder of one that was claimed is told at its next heartbeat;
     /// if its lease has expired, the next holder is, because the task is still to be ended in the store.
@@ -244,11 +314,11 @@ pub trait JobQueue: fmt::Debug + Send + Sync {
     /// Tells for each lease whether its holder should stop: cancelled, or lost. A cheap read, made every second.
     async fn cancel_requested(&self, leases: &[Lease]) -> Result<Vec<bool>>;
 
-    /// Forgets hosts that have no running job and are not blocked, at most `limit` and [`MAX_BATCH`], and tells how many.
-    /// Claims are as they were: such a host is like one that was never heard of.
+    /// Forgets hosts that have no running job, are not blocked, and of which nothing was learned for a day
+    /// ([`HostState::may_be_forgotten`]), at most `limit` and [`MAX_BATCH`], and tells how many.
     async fn forget_hosts(&self, limit: usize) -> Result<u64>;
 
-    /// Counts the jobs.
+    /// Counts the jobs, and tells which hosts are spared.
     async fn stats(&self) -> Result<QueueStats>;
 
     /// Completes when there may be something to claim, at the latest after `timeout`. A hint only: it may be wrong both ways.

@@ -116,6 +116,10 @@ pub const CREDENTIALS: &str = "credentials";
 /// See [`CREDENTIALS`]. Only then the schedule of a repository rests until it has others.
 pub const REFUSED: &str = "refused";
 
+/// The key of the context by which a [`Timeout`](ErrorKind::Timeout) tells that an upstream was silent, and for how long. Without
+/// it the time was ours, and nothing is held against the host.
+pub const IDLE_SECONDS: &str = "idle_seconds";
+
 /// Opens guarded byte streams to upstreams.
 ///
 /// All calls block and belong on a thread that may. Implementations are shared by all engines and workers, so they pool

@@ -6,7 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use gitsync_core::Result;
 use gitsync_core::model::TaskId;
-use gitsync_core::queue::{ClaimRequest, ClaimedJob, HeartbeatAnswer, JobOutcome, JobQueue, Lease, NewJob, QueueStats};
+use gitsync_core::queue::{ClaimRequest, ClaimedJob, HeartbeatAnswer, JobEnd, JobQueue, Lease, NewJob, QueueStats};
+use gitsync_core::rules::HostLesson;
 use gitsync_sql::queue::{self as operations, SharedClaims, split_ends};
 
 use crate::PostgresStore;
@@ -34,9 +35,9 @@ impl JobQueue for PostgresStore {
         in_transaction!(self, Mode::WriteRepeatable, |c| operations::heartbeat(c, leases, &self.limits))
     }
 
-    async fn finish(&self, outcomes: &[(Lease, JobOutcome)]) -> Result<Vec<bool>> {
-        operations::check_batch(outcomes.len())?;
-        let own = outcomes.to_vec();
+    async fn finish(&self, ends: &[JobEnd]) -> Result<Vec<bool>> {
+        operations::check_batch(ends.len())?;
+        let own = ends.to_vec();
         match self.together.ends.call(own.clone(), |ends| self.finish_together(ends)).await {
             Err(error) if is_refusal(&error) => Ok(self.finish_together(vec![own]).await?.concat()),
             ended => ended,
@@ -56,7 +57,7 @@ impl JobQueue for PostgresStore {
     }
 
     async fn stats(&self) -> Result<QueueStats> {
-        in_transaction!(self, Mode::Read, |c| operations::stats(c))
+        in_transaction!(self, Mode::Read, |c| operations::stats(c, &self.limits))
     }
 
     async fn wait_ready(&self, timeout: Duration) {
@@ -84,11 +85,12 @@ impl PostgresStore {
         Ok(claimed)
     }
 
-    async fn finish_together(&self, ends: Vec<Vec<(Lease, JobOutcome)>>) -> Result<Vec<Vec<bool>>> {
-        let outcomes = ends.concat();
-        let answers = in_transaction!(self, Mode::WriteRepeatable, |c| operations::finish(c, &outcomes))?;
+    async fn finish_together(&self, ends: Vec<Vec<JobEnd>>) -> Result<Vec<Vec<bool>>> {
+        let all = ends.concat();
+        let ended = in_transaction!(self, Mode::WriteRepeatable, |c| operations::finish(c, &all, &self.limits))?;
+        ended.lessons.iter().for_each(HostLesson::log);
         self.watch.announce();
-        Ok(split_ends(&ends, answers))
+        Ok(split_ends(&ends, ended.answers))
     }
 
     /// Completes when time alone has made a job claimable, if the database knows of such a moment.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use gitsync_core::Timestamp;
 use gitsync_core::model::TaskId;
-use gitsync_core::queue::{ClaimRequest, JobOutcome, JobQueue, NewJob, QueueLimits};
+use gitsync_core::queue::{ClaimRequest, JobEnd, JobOutcome, JobQueue, NewJob, QueueLimits};
 use gitsync_core::testing::ManualClock;
 use gitsync_store_postgres::PostgresStore;
 use gitsync_test_postgres::{Database, execute, wait_for_a_lock};
@@ -132,7 +132,7 @@ async fn a_host_behind_many_that_always_have_work_is_served() {
         if claimed.lease.id == urgent.id {
             return;
         }
-        store.finish(&[(claimed.lease, JobOutcome::Done)]).await.unwrap();
+        store.finish(&[JobEnd::new(claimed.lease, JobOutcome::Done)]).await.unwrap();
         enqueue(&store, &[job(claimed.lane.host.as_str())]).await;
     }
     panic!("ten claims passed the most urgent job over");

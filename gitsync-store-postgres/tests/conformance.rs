@@ -7,7 +7,7 @@ use std::sync::Arc;
 use gitsync_core::queue::QueueLimits;
 use gitsync_core::testing::ManualClock;
 use gitsync_core::testing::engine_suite::EngineHarness;
-use gitsync_core::testing::queue_suite::{LIMITS, QueueHarness};
+use gitsync_core::testing::queue_suite::{LIMITS, QueueHarness, WIDER};
 use gitsync_core::testing::store_suite::StoreHarness;
 use gitsync_store_postgres::PostgresStore;
 use gitsync_test_postgres::Database;
@@ -39,7 +39,8 @@ mod queue {
 
     async fn make() -> QueueHarness {
         let (store, clock, database) = super::make(LIMITS).await;
-        QueueHarness::new(store, clock).keep(database)
+        let wider = open(&database, &clock, WIDER).await;
+        QueueHarness::new(store, clock).opened_wider(wider).keep(database)
     }
 
     gitsync_core::queue_suite!(make);

@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use gitsync_core::Clock;
-use gitsync_core::queue::{ClaimRequest, JobOutcome, JobQueue, NewJob, QueueLimits};
+use gitsync_core::queue::{ClaimRequest, ClaimedJob, HostReport, JobEnd, JobOutcome, JobQueue, NewJob, QueueLimits};
 use gitsync_core::testing::ManualClock;
 use gitsync_store_postgres::PostgresStore;
 use gitsync_test_postgres::{Database, execute};
@@ -71,7 +71,8 @@ async fn claim(store: &PostgresStore) -> usize {
     let request = ClaimRequest { limit: 10, storages: vec!["default".parse().unwrap()] };
     let claimed = store.claim(&request).await.unwrap();
     let ended = claimed.iter().filter(|job| job.lane.host.as_str() != "full.example");
-    let ended: Vec<_> = ended.map(|job| (job.lease, JobOutcome::Done)).collect();
+    let answered = |job: &ClaimedJob| JobEnd { host: HostReport::Answered, ..JobEnd::new(job.lease, JobOutcome::Done) };
+    let ended: Vec<_> = ended.map(answered).collect();
     store.finish(&ended).await.unwrap();
     claimed.len()
 }
@@ -83,4 +84,24 @@ async fn the_cost_of_a_claim_does_not_depend_on_how_many_jobs_wait() {
         // The indexes of twenty times as many are higher by a page.
         assert!(many < 3 * few && many < 400, "{few} pages with 1,000 jobs, {many} with 20,000");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_of_which_nothing_is_known_is_written_twice_for_a_job() {
+    let (database, clock) = (Database::create().await, ManualClock::default());
+    let mut connection = database.connect().await;
+    with_store(&database, &clock, async |store| {
+        enqueue(store, &(0..CLAIMS).map(|_| job("a.example")).collect::<Vec<_>>()).await;
+        for _ in 0..CLAIMS {
+            assert_eq!(claim(store).await, 1);
+        }
+    })
+    .await;
+    until_counted(&mut connection).await;
+    let writes: i64 =
+        sqlx::query_scalar("SELECT n_tup_upd::bigint FROM pg_stat_user_tables WHERE relname = 'source_host'")
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+    assert_eq!(writes, 2 * CLAIMS, "once when it begins and once when it ends");
 }

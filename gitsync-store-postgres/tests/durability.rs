@@ -4,7 +4,7 @@
 
 mod support;
 
-use gitsync_core::queue::{ClaimRequest, JobOutcome, JobQueue, QueueLimits};
+use gitsync_core::queue::{ClaimRequest, JobEnd, JobOutcome, JobQueue, QueueLimits};
 use gitsync_core::testing::ManualClock;
 use gitsync_test_postgres::{Database, execute};
 
@@ -33,7 +33,7 @@ async fn a_claim_waits_for_the_disk_and_what_can_be_repeated_does_not() {
     let request = ClaimRequest { limit: 1, storages: vec!["default".parse().unwrap()] };
     let lease = store.claim(&request).await.unwrap()[0].lease;
     store.heartbeat(&[lease]).await.unwrap();
-    store.finish(&[(lease, JobOutcome::Done)]).await.unwrap();
+    store.finish(&[JobEnd::new(lease, JobOutcome::Done)]).await.unwrap();
     let noted: Vec<String> =
         sqlx::query_scalar("SELECT setting FROM noted ORDER BY place").fetch_all(&mut connection).await.unwrap();
     assert_eq!(noted, ["off", "on", "off", "off"], "enqueued, claimed, extended, ended");

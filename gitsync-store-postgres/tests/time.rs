@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use gitsync_core::queue::{
-    ClaimRequest, ClaimedJob, HeartbeatAnswer, JobOutcome, JobQueue, NewJob, QueueLimits, QueueStats,
+    ClaimRequest, ClaimedJob, HeartbeatAnswer, JobEnd, JobOutcome, JobQueue, NewJob, QueueLimits, QueueStats,
 };
 use gitsync_core::{Clock, SystemClock};
 use gitsync_store_postgres::PostgresStore;
@@ -67,7 +67,7 @@ async fn machines_whose_clocks_are_wrong_agree_on_leases() {
     set_ahead(&mut clock, "1 hour").await;
     let taken = claim(&there).await.expect("the lease has expired").lease;
     assert_eq!(here.heartbeat(&[lease]).await.unwrap(), [HeartbeatAnswer::Lost]);
-    assert_eq!(here.finish(&[(taken, JobOutcome::Done)]).await.unwrap(), [true], "who asks does not matter");
+    assert_eq!(here.finish(&[JobEnd::new(taken, JobOutcome::Done)]).await.unwrap(), [true], "who asks does not matter");
     assert_eq!(there.stats().await.unwrap(), QueueStats::default());
 }
 

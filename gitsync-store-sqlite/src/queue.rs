@@ -6,7 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use gitsync_core::Result;
 use gitsync_core::model::TaskId;
-use gitsync_core::queue::{ClaimRequest, ClaimedJob, HeartbeatAnswer, JobOutcome, JobQueue, Lease, NewJob, QueueStats};
+use gitsync_core::queue::{ClaimRequest, ClaimedJob, HeartbeatAnswer, JobEnd, JobQueue, Lease, NewJob, QueueStats};
+use gitsync_core::rules::HostLesson;
 use gitsync_sql::queue::{self as operations, SharedClaims, split_ends};
 
 use crate::SqliteStore;
@@ -35,9 +36,9 @@ impl JobQueue for SqliteStore {
         self.write_repeatable(move |c| Box::pin(async move { operations::heartbeat(c, &leases, &limits).await })).await
     }
 
-    async fn finish(&self, outcomes: &[(Lease, JobOutcome)]) -> Result<Vec<bool>> {
-        operations::check_batch(outcomes.len())?;
-        self.together.ends.call(outcomes.to_vec(), |ends| self.finish_together(ends)).await
+    async fn finish(&self, ends: &[JobEnd]) -> Result<Vec<bool>> {
+        operations::check_batch(ends.len())?;
+        self.together.ends.call(ends.to_vec(), |ends| self.finish_together(ends)).await
     }
 
     async fn cancel(&self, jobs: &[TaskId]) -> Result<()> {
@@ -55,7 +56,8 @@ impl JobQueue for SqliteStore {
     }
 
     async fn stats(&self) -> Result<QueueStats> {
-        self.read(move |c| Box::pin(operations::stats(c))).await
+        let limits = self.limits.clone();
+        self.read(move |c| Box::pin(async move { operations::stats(c, &limits).await })).await
     }
 
     async fn wait_ready(&self, timeout: Duration) {
@@ -99,12 +101,13 @@ impl SqliteStore {
         Ok(claimed)
     }
 
-    async fn finish_together(&self, ends: Vec<Vec<(Lease, JobOutcome)>>) -> Result<Vec<Vec<bool>>> {
-        let outcomes = ends.concat();
-        let answers =
-            self.write_repeatable(move |c| Box::pin(async move { operations::finish(c, &outcomes).await })).await?;
+    async fn finish_together(&self, ends: Vec<Vec<JobEnd>>) -> Result<Vec<Vec<bool>>> {
+        let (all, limits) = (ends.concat(), self.limits.clone());
+        let work = self.write_repeatable(move |c| Box::pin(async move { operations::finish(c, &all, &limits).await }));
+        let ended = work.await?;
+        ended.lessons.iter().for_each(HostLesson::log);
         self.announce();
-        Ok(split_ends(&ends, answers))
+        Ok(split_ends(&ends, ended.answers))
     }
 
     /// Tells whether a claim for some storages would find something, without waiting for the writer.

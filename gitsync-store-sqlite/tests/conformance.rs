@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gitsync_core::queue::QueueLimits;
 use gitsync_core::testing::ManualClock;
 use gitsync_core::testing::engine_suite::EngineHarness;
-use gitsync_core::testing::queue_suite::{LIMITS, QueueHarness};
+use gitsync_core::testing::queue_suite::{LIMITS, QueueHarness, WIDER};
 use gitsync_core::testing::store_suite::StoreHarness;
 use gitsync_store_sqlite::SqliteStore;
 use tempfile::TempDir;
@@ -38,7 +38,8 @@ mod queue {
 
     async fn make() -> QueueHarness {
         let (store, clock, directory) = open(LIMITS).await;
-        QueueHarness::new(store, clock).keep(directory)
+        let wider = open_in(directory.path(), &clock, WIDER).await;
+        QueueHarness::new(store, clock).opened_wider(wider).keep(directory)
     }
 
     gitsync_core::queue_suite!(make);

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gitsync_core::Clock;
-use gitsync_core::queue::{ClaimRequest, JobOutcome, JobQueue, NewJob, QueueLimits};
+use gitsync_core::queue::{ClaimRequest, HostReport, JobEnd, JobOutcome, JobQueue, NewJob, QueueLimits};
+use gitsync_core::rules::LESSONS_KEPT;
 use gitsync_core::testing::ManualClock;
 use gitsync_store_sqlite::SqliteStore;
 
@@ -19,7 +20,7 @@ async fn hosts(connection: &mut sqlx::SqliteConnection) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn only_hosts_that_count_or_block_are_kept() {
+async fn only_hosts_that_say_something_are_kept() {
     let (_directory, path) = place();
     let clock = ManualClock::default();
     let store = SqliteStore::open(path.as_path(), Arc::new(clock.clone()), QueueLimits::default()).await.unwrap();
@@ -33,20 +34,24 @@ async fn only_hosts_that_count_or_block_are_kept() {
     assert_eq!(hosts(&mut connection).await, names);
     assert_eq!(store.forget_hosts(10).await.unwrap(), 0, "a job of each is running");
 
-    let later = clock.now().after(Duration::from_secs(10));
-    let blocking = JobOutcome::Retry { at: later, spent: false, block_host_until: Some(later) };
-    let outcomes = claimed.iter().filter_map(|job| match job.lane.host.as_str() {
-        "blocked.example" => Some((job.lease, blocking.clone())),
+    let pause = Duration::from_secs(10);
+    let ends = claimed.iter().filter_map(|job| match job.lane.host.as_str() {
+        "blocked.example" => Some(JobEnd {
+            host: HostReport::Busy { pause: Some(pause) },
+            ..JobEnd::new(job.lease, JobOutcome::Retry { at: clock.now(), spent: false })
+        }),
         "running.example" => None,
-        _ => Some((job.lease, JobOutcome::Done)),
+        _ => Some(JobEnd { host: HostReport::Answered, ..JobEnd::new(job.lease, JobOutcome::Done) }),
     });
-    let outcomes: Vec<_> = outcomes.collect();
-    store.finish(&outcomes).await.unwrap();
+    store.finish(&ends.collect::<Vec<_>>()).await.unwrap();
     assert_eq!(store.forget_hosts(1).await.unwrap(), 1);
     assert_eq!(hosts(&mut connection).await, names[1..]);
     assert_eq!(store.forget_hosts(10).await.unwrap(), 1);
     assert_eq!(hosts(&mut connection).await, names[2..]);
-    clock.advance(Duration::from_secs(10));
-    assert_eq!(store.forget_hosts(10).await.unwrap(), 1);
+    clock.advance(pause);
+    assert_eq!(store.forget_hosts(10).await.unwrap(), 0, "it is known to be slow");
+    clock.advance(LESSONS_KEPT);
+    // The lease of the other one has expired, too.
+    assert_eq!(store.forget_hosts(1).await.unwrap(), 1);
     assert_eq!(hosts(&mut connection).await, names[3..]);
 }

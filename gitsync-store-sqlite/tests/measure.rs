@@ -13,7 +13,7 @@ use gitsync_core::Store;
 use gitsync_core::model::{
     Commit, Layout, ObjectId, RepositoryId, Signature, SourceType, TaskId, TaskKind, TaskParameters,
 };
-use gitsync_core::queue::{ClaimRequest, JobOutcome, JobQueue, NewJob};
+use gitsync_core::queue::{ClaimRequest, HostReport, JobEnd, JobOutcome, JobQueue, NewJob};
 use gitsync_core::rules::Request;
 use gitsync_core::store::{NewRepository, StartedTask};
 use gitsync_store_sqlite::SqliteStore;
@@ -76,7 +76,9 @@ async fn claim_and_finish_by_four_workers_in_tens() {
                     if claimed.is_empty() {
                         break;
                     }
-                    let done: Vec<_> = claimed.iter().map(|job| (job.lease, JobOutcome::Done)).collect();
+                    let answered =
+                        |lease| JobEnd { host: HostReport::Answered, ..JobEnd::new(lease, JobOutcome::Done) };
+                    let done: Vec<_> = claimed.iter().map(|job| answered(job.lease)).collect();
                     assert!(store.finish(&done).await.unwrap().iter().all(|good| *good));
                 }
             })

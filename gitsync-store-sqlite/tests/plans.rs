@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use gitsync_core::model::{ObjectId, OrganisationId, Progress, RepositoryId, TaskId, TaskKind};
 use gitsync_core::queue::QueueLimits;
+use gitsync_core::rules::{HostLesson, HostState};
 use gitsync_core::state::{RepositoryStatus, TaskStatus};
 use gitsync_core::store::{CommitFilter, RepositoryFilter, TaskFilter};
 use gitsync_core::{SystemClock, Timestamp};
@@ -154,7 +155,9 @@ async fn hot_queries_use_their_indexes() {
     assert_uses(c, &jobs::delete_untouched(Sqlite, &ids).unwrap(), &primary_key).await;
     assert_uses(c, &jobs::request_cancel(Sqlite, &ids).unwrap(), &primary_key).await;
     assert_uses(c, &hosts::delete_idle(Sqlite, NOW, 10).unwrap(), &["sqlite_autoindex_source_host_1 (name=?)"]).await;
-    let change = hosts::HostChange { host: "a".parse().unwrap(), running: -1, blocked_until: Some(until) };
-    assert_uses(c, &hosts::change(Sqlite, &[change]).unwrap()[0], &[]).await;
+    let host = "a".parse().unwrap();
+    assert_uses(c, &hosts::count_and_tell(Sqlite, &[(&host, -1)]).unwrap()[0], &[]).await;
+    let lesson = HostLesson { host, before: HostState::default(), after: HostState::default() };
+    assert_uses(c, &hosts::note(Sqlite, &lesson).unwrap(), &["sqlite_autoindex_source_host_1 (name=?)"]).await;
     store.close().await;
 }

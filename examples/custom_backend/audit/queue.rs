@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use gitsync_core::Result;
 use gitsync_core::model::TaskId;
-use gitsync_core::queue::{ClaimRequest, ClaimedJob, HeartbeatAnswer, JobOutcome, JobQueue, Lease, NewJob, QueueStats};
+use gitsync_core::queue::{ClaimRequest, ClaimedJob, HeartbeatAnswer, JobEnd, JobQueue, Lease, NewJob, QueueStats};
 
 use super::Audited;
 
@@ -19,11 +19,10 @@ impl<Q: JobQueue> JobQueue for Audited<Q> {
         })
     }
 
-    async fn finish(&self, outcomes: &[(Lease, JobOutcome)]) -> Result<Vec<bool>> {
-        self.noted(self.database.finish(outcomes).await, |were_good| {
-            let given_up = outcomes.iter().zip(were_good).filter(|(_, was_good)| **was_good);
-            let given_up =
-                given_up.map(|((lease, outcome), _)| format!("{} {outcome:?}", lease.id)).collect::<Vec<_>>();
+    async fn finish(&self, ends: &[JobEnd]) -> Result<Vec<bool>> {
+        self.noted(self.database.finish(ends).await, |were_good| {
+            let given_up = ends.iter().zip(were_good).filter(|(_, was_good)| **was_good);
+            let given_up = given_up.map(|(end, _)| format!("{} {:?}", end.lease.id, end.outcome)).collect::<Vec<_>>();
             (!given_up.is_empty()).then(|| format!("given back {}", given_up.join(", ")))
         })
     }

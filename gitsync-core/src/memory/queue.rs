@@ -12,8 +12,10 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::TaskId;
 use crate::queue::{
-    ClaimRequest, ClaimedJob, HeartbeatAnswer, JobOutcome, JobQueue, Lease, MAX_BATCH, NewJob, QueueLimits, QueueStats,
+    ClaimRequest, ClaimedJob, HeartbeatAnswer, HostReport, HostStats, JobEnd, JobOutcome, JobQueue, Lease, MAX_BATCH,
+    NewJob, QueueLimits, QueueStats,
 };
+use crate::rules::{HostLesson, HostState};
 use crate::source::HostKey;
 
 /// A job queue in memory: the reference implementation of [`JobQueue`].
@@ -31,8 +33,8 @@ pub struct MemoryQueue {
 #[derive(Debug, Default)]
 struct State {
     jobs: BTreeMap<TaskId, Job>,
-    /// Until when hosts are left alone.
-    blocked: BTreeMap<HostKey, Timestamp>,
+    /// What is known of hosts.
+    hosts: BTreeMap<HostKey, HostState>,
 }
 
 impl MemoryQueue {
@@ -83,11 +85,11 @@ impl JobQueue for MemoryQueue {
         Ok(leases.iter().map(answer).collect())
     }
 
-    async fn finish(&self, outcomes: &[(Lease, JobOutcome)]) -> Result<Vec<bool>> {
-        check_batch(outcomes.len())?;
+    async fn finish(&self, ends: &[JobEnd]) -> Result<Vec<bool>> {
+        check_batch(ends.len())?;
         let now = self.clock.now();
         let mut state = self.state();
-        let answers = outcomes.iter().map(|(lease, outcome)| state.finish(*lease, outcome, now)).collect();
+        let answers = ends.iter().map(|end| state.finish(end, &self.limits, now)).collect();
         drop(state);
         self.announce();
         Ok(answers)
@@ -115,14 +117,15 @@ impl JobQueue for MemoryQueue {
     async fn forget_hosts(&self, limit: usize) -> Result<u64> {
         let now = self.clock.now();
         let mut state = self.state();
-        let over = state.blocked.iter().filter(|(_, until)| **until <= now).map(|(host, _)| host.clone());
-        let over: Vec<HostKey> = over.take(limit.min(MAX_BATCH)).collect();
-        state.blocked.retain(|host, _| !over.contains(host));
-        Ok(over.len() as u64)
+        let is_idle = |host: &HostKey, known: &HostState| state.running(host, now) == 0 && known.may_be_forgotten(now);
+        let idle = state.hosts.iter().filter(|(host, known)| is_idle(host, known)).map(|(host, _)| host.clone());
+        let idle: Vec<HostKey> = idle.take(limit.min(MAX_BATCH)).collect();
+        state.hosts.retain(|host, _| !idle.contains(host));
+        Ok(idle.len() as u64)
     }
 
     async fn stats(&self) -> Result<QueueStats> {
-        Ok(self.state().stats(self.clock.now()))
+        Ok(self.state().stats(&self.limits, self.clock.now()))
     }
 
     async fn wait_ready(&self, timeout: Duration) {
@@ -164,31 +167,49 @@ impl State {
         if *host == HostKey::local() {
             return true;
         }
-        let is_blocked = self.blocked.get(host).is_some_and(|until| now < *until);
-        let running = self.jobs.values().filter(|job| job.lane.host == *host && job.is_leased(now)).count();
-        !is_blocked && running < usize::try_from(limits.host_concurrency).unwrap_or(usize::MAX)
+        let configured = limits.host_concurrency;
+        let known = self.hosts.get(host);
+        let most = known.and_then(HostState::most).map_or(configured, |most| most.min(configured));
+        let is_blocked = known.is_some_and(|known| known.is_blocked(now));
+        !is_blocked && self.running(host, now) < usize::try_from(most).unwrap_or(usize::MAX)
     }
 
-    fn finish(&mut self, lease: Lease, outcome: &JobOutcome, now: Timestamp) -> bool {
+    fn running(&self, host: &HostKey, now: Timestamp) -> usize {
+        self.jobs.values().filter(|job| job.lane.host == *host && job.is_leased(now)).count()
+    }
+
+    fn finish(&mut self, end: &JobEnd, limits: &QueueLimits, now: Timestamp) -> bool {
+        let lease = end.lease;
         let Some(job) = self.jobs.get_mut(&lease.id) else { return false };
         if !job.is_held_by(lease, now) {
             return false;
         }
-        match outcome {
+        let host = job.lane.host.clone();
+        match &end.outcome {
             JobOutcome::Done => {
                 self.jobs.remove(&lease.id);
             }
             JobOutcome::Released => job.give_back(false),
-            JobOutcome::Retry { at, spent, block_host_until } => {
+            JobOutcome::Retry { at, spent } => {
                 job.give_back(*spent);
                 job.run_at = *at;
-                if let Some(until) = block_host_until {
-                    let blocked = self.blocked.entry(job.lane.host.clone()).or_insert(*until);
-                    *blocked = (*blocked).max(*until);
-                }
             }
         }
+        self.learn(host, end.host, limits, now);
         true
+    }
+
+    fn learn(&mut self, host: HostKey, report: HostReport, limits: &QueueLimits, now: Timestamp) {
+        if host == HostKey::local() || report == HostReport::Nothing {
+            return;
+        }
+        let before = self.hosts.get(&host).cloned().unwrap_or_default();
+        let after = before.clone().after(report, limits.host_concurrency, now);
+        if after != before {
+            let lesson = HostLesson { host, before, after };
+            lesson.log();
+            self.hosts.insert(lesson.host, lesson.after);
+        }
     }
 
     fn cancel(&mut self, id: TaskId) {
@@ -200,8 +221,10 @@ impl State {
         }
     }
 
-    fn stats(&self, now: Timestamp) -> QueueStats {
-        let mut stats = QueueStats::default();
+    fn stats(&self, limits: &QueueLimits, now: Timestamp) -> QueueStats {
+        let known = |(host, state)| HostStats::of(host, state, limits.host_concurrency, now);
+        let hosts = self.hosts.iter().filter_map(known).take(MAX_BATCH).collect();
+        let mut stats = QueueStats { hosts, ..QueueStats::default() };
         for job in self.jobs.values() {
             if job.is_leased(now) {
                 stats.running += 1;
@@ -218,7 +241,7 @@ impl State {
     /// Returns the next moment at which something may become claimable just because time passes.
     fn next_moment(&self, now: Timestamp) -> Option<Timestamp> {
         let dues = self.jobs.values().map(Job::due_at);
-        dues.chain(self.blocked.values().copied()).filter(|at| *at > now).min()
+        dues.chain(self.hosts.values().filter_map(|known| known.blocked_until)).filter(|at| *at > now).min()
     }
 }
 

@@ -13,6 +13,7 @@ mod edit;
 mod finish;
 #[cfg(test)]
 mod fixtures;
+mod host;
 mod job;
 mod place;
 mod purge;
@@ -35,6 +36,10 @@ pub use credential::{MAX_CREDENTIALS, MAX_SEALED_BYTES, MAX_SECRET_BYTES, set_cr
 pub use due::{CREDENTIALS_LOOK, DUE_AGAIN, Due, DueScan, Paused, TRIED_ANYHOW, due, is_due};
 pub use edit::edit;
 pub use finish::{Completion, Finished, Outcome, finish};
+pub use host::{
+    FAILURES_BEFORE_PAUSE, FIRST_AWAY_PAUSE, FIRST_BUSY_PAUSE, HostLesson, HostState, LESSONS_KEPT,
+    LONGEST_ASKED_PAUSE, LONGEST_HOST_PAUSE,
+};
 pub use job::{job, lane};
 pub use place::place;
 pub use purge::purge;

@@ -72,7 +72,7 @@ const SEARCH: &str = concat!(
                 row_number() OVER (PARTITION BY lane.host ORDER BY lane.priority, lane.run_at, lane.id) AS place
             FROM moment, lane LEFT JOIN source_host ON source_host.name = lane.host
             WHERE lane.run_at <= moment.now AND (lane.host = $5
-                OR (coalesce(source_host.running, 0) < $6 AND coalesce(source_host.blocked_until <= moment.now, TRUE)))
+                OR (coalesce(source_host.running, 0) < least($6, source_host.job_limit) AND coalesce(source_host.blocked_until <= moment.now, TRUE)))
         ) AS open
         WHERE place <= $8
         ORDER BY priority, run_at, id LIMIT $9

@@ -68,6 +68,12 @@ impl Taking {
         self.value(Value::Array(Array::Text(texts.into_iter().map(|text| Some(text.to_owned())).collect())))
     }
 
+    /// Returns how many jobs of a host run at once: as many as are configured, or fewer if it has shown that it takes less.
+    pub(super) fn most(&mut self, asked: &Asked<'_>) -> String {
+        let configured = self.value(i64::from(asked.limits.host_concurrency));
+        format!("least({configured}, source_host.job_limit)")
+    }
+
     fn numbers(&mut self, numbers: impl IntoIterator<Item = i64>) -> String {
         self.value(Value::Array(Array::Int(numbers.into_iter().map(Some).collect())))
     }
@@ -178,7 +184,7 @@ fn of_lanes(lanes: &[Lane], hosts: &[&Lane], now: i64, asked: &Asked<'_>) -> Res
     let of_hosts = |lane: &&Lane| lane.is_local() || names.contains(&lane.host.as_str());
     let lanes: Vec<_> = lanes.iter().filter(of_hosts).collect();
     let mut taking = Taking::new(asked)?;
-    let concurrency = taking.value(i64::from(asked.limits.host_concurrency));
+    let most = taking.most(asked);
     let (limit, now) = (taking.value(number(asked.room)), taking.value(now));
     let names = taking.texts(names);
     let storages = taking.texts(lanes.iter().map(|lane| lane.storage.as_str()));
@@ -189,10 +195,10 @@ fn of_lanes(lanes: &[Lane], hosts: &[&Lane], now: i64, asked: &Asked<'_>) -> Res
         "moment (now) AS MATERIALIZED (
             SELECT {now}
         ), host (name, room) AS MATERIALIZED (
-            SELECT source_host.name, {concurrency} - source_host.running
+            SELECT source_host.name, {most} - source_host.running
             FROM unnest({names}) WITH ORDINALITY AS asked (name, place)
             JOIN source_host ON source_host.name = asked.name
-            WHERE source_host.running < {concurrency} AND coalesce(source_host.blocked_until <= {now}, TRUE)
+            WHERE source_host.running < {most} AND coalesce(source_host.blocked_until <= {now}, TRUE)
             ORDER BY asked.place LIMIT {limit} FOR UPDATE OF source_host SKIP LOCKED
         ), waiting AS MATERIALIZED (
             SELECT first.*, coalesce(host.room, {limit}) AS room

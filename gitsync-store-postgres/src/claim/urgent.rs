@@ -67,7 +67,7 @@ fn statement(asked: &Asked<'_>) -> Result<Statement> {
     let mut taking = Taking::new(asked)?;
     let given = taking.value(Value::Int(asked.given.map(Timestamp::as_micros)));
     let storages = taking.texts(asked.storages.iter().map(String::as_str));
-    let concurrency = taking.value(i64::from(asked.limits.host_concurrency));
+    let most = taking.most(asked);
     let limit = taking.value(number(asked.room));
     let tried = taking.value(number(AT_LEAST.max(TRIED * asked.room)));
     let (local, read_time) = (HostKey::local(), read_time!());
@@ -95,9 +95,9 @@ fn statement(asked: &Asked<'_>) -> Result<Statement> {
             ) AS due
             ORDER BY due.priority, due.run_at, due.id LIMIT {tried}
         ), served AS MATERIALIZED (
-            SELECT first.*, source_host.name, {concurrency} - source_host.running AS room,
+            SELECT first.*, source_host.name, {most} - source_host.running AS room,
                 first.host = '{local}'
-                    OR (source_host.running < {concurrency} AND coalesce(source_host.blocked_until <= moment.now, TRUE)) AS is_free,
+                    OR (source_host.running < {most} AND coalesce(source_host.blocked_until <= moment.now, TRUE)) AS is_free,
                 row_number() OVER (PARTITION BY first.host ORDER BY first.priority, first.run_at, first.id) AS place
             FROM moment, first LEFT JOIN source_host ON source_host.name = first.host
             WHERE first.storage = ANY ({storages})
@@ -109,9 +109,9 @@ fn statement(asked: &Asked<'_>) -> Result<Statement> {
             SELECT FROM (SELECT leased_until FROM job WHERE leased_until IS NOT NULL ORDER BY leased_until LIMIT 1) AS first
             WHERE leased_until <= (SELECT now FROM moment)
         ), host (name, room) AS MATERIALIZED (
-            SELECT source_host.name, {concurrency} - source_host.running
+            SELECT source_host.name, {most} - source_host.running
             FROM open JOIN source_host ON source_host.name = open.host
-            WHERE open.place = 1 AND source_host.running < {concurrency}
+            WHERE open.place = 1 AND source_host.running < {most}
                 AND coalesce(source_host.blocked_until <= (SELECT now FROM moment), TRUE)
                 AND NOT EXISTS (SELECT FROM unknown) AND NOT EXISTS (SELECT FROM expired)
             ORDER BY open.priority, open.run_at, open.id LIMIT least({limit}, {LOCKED})

@@ -16,7 +16,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gitsync_core::model::{ObjectId, OrganisationId, Progress, RepositoryId, TaskKind};
-use gitsync_core::queue::{ClaimRequest, JobOutcome, JobQueue, QueueLimits};
+use gitsync_core::queue::{ClaimRequest, ClaimedJob, HostReport, JobEnd, JobOutcome, JobQueue, QueueLimits};
+use gitsync_core::rules::{HostLesson, HostState};
 use gitsync_core::state::{RepositoryStatus, TaskStatus};
 use gitsync_core::store::{CommitFilter, RepositoryFilter, TaskFilter};
 use gitsync_core::testing::ManualClock;
@@ -62,7 +63,10 @@ fn of_the_queue(size: Size) -> Vec<Query> {
     let (waiting, leased): (Vec<_>, Vec<_>) = (1..=1000).map(task).partition(|id| id.as_bytes()[15] % 4 > 0);
     let (waiting, leased) = (&waiting[..10], &leased[..10]);
     let until = NOW.after(Duration::from_secs(60));
-    let host = hosts::HostChange { host: "h7.example".parse().unwrap(), running: -1, blocked_until: None };
+    let host = "h7.example".parse().unwrap();
+    let after = HostState { limit: Some(2), ..HostState::default() };
+    let lesson = HostLesson { host, before: HostState::default(), after };
+    let ended = hosts::count_and_tell(Postgres, &[(&lesson.host, -1)]);
     vec![
         query("expired leases", jobs::abandon_expired(Postgres, NOW), &["job_leased"], 50),
         query("next moment", jobs::next_moment(Postgres, NOW), &["job_scheduled", "job_leased"], 20),
@@ -75,7 +79,9 @@ fn of_the_queue(size: Size) -> Vec<Query> {
         query("end ten", jobs::delete_held(Postgres, leased, 1, NOW), &["job_pkey"], 100),
         query("delete ten that wait", jobs::delete_untouched(Postgres, waiting), &["job_pkey"], 100),
         query("ask ten to end", jobs::request_cancel(Postgres, waiting), &["job_pkey"], 400),
-        query("count a host", hosts::change(Postgres, &[host]).map(|mut all| all.remove(0)), &["source_host_pkey"], 20),
+        query("count a host", ended.map(|mut all| all.remove(0)), &["source_host_pkey"], 20),
+        query("learn of a host", hosts::note(Postgres, &lesson), &["source_host_pkey"], 20),
+        query("spared hosts", hosts::spared(Postgres, NOW, ROWS), &[], 800),
         query("idle hosts", hosts::delete_idle(Postgres, NOW, ROWS), &["source_host_pkey"], 800),
         query("look at the outbox", tasks::outbox(Postgres, ROWS), &["sync_task_outbox"], 2 * ROWS as i64),
         query(
@@ -212,8 +218,9 @@ async fn check_claims(database: &Database, connection: &mut PgConnection, knows:
     for _ in 0..CLAIMS {
         let claimed = store.claim(&request).await.unwrap();
         assert_eq!(claimed.len(), 10, "there is enough");
-        let ended: Vec<_> = claimed.iter().map(|job| (job.lease, JobOutcome::Done)).collect();
-        store.finish(&ended).await.unwrap();
+        let answered =
+            |job: &ClaimedJob| JobEnd { host: HostReport::Answered, ..JobEnd::new(job.lease, JobOutcome::Done) };
+        store.finish(&claimed.iter().map(answered).collect::<Vec<_>>()).await.unwrap();
     }
     let milliseconds = began.elapsed().as_secs_f64() * 1e3 / CLAIMS as f64;
     store.close().await;

@@ -83,10 +83,10 @@ const CANDIDATES: &str = concat!(
     ") ORDER BY 2, 3 LIMIT ?4 + 0
     ), free (storage, host, priority, run_at, id, room) AS (
         SELECT lane.storage, lane.host, lane.priority, lane.run_at, lane.id,
-            CASE WHEN lane.host = ?5 THEN ?6 ELSE ?7 - coalesce(source_host.running, 0) END
+            CASE WHEN lane.host = ?5 THEN ?6
+                ELSE min(?7, coalesce(source_host.job_limit, ?7)) - coalesce(source_host.running, 0) END AS room
         FROM lane LEFT JOIN source_host ON source_host.name = lane.host
-        WHERE lane.run_at <= ?8 AND (lane.host = ?5
-            OR (coalesce(source_host.running, 0) < ?7 AND coalesce(source_host.blocked_until <= ?8, TRUE)))
+        WHERE lane.run_at <= ?8 AND (lane.host = ?5 OR (room > 0 AND coalesce(source_host.blocked_until <= ?8, TRUE)))
     ), best (storage, host, priority, room) AS MATERIALIZED (
         SELECT storage, host, priority, room FROM (
             SELECT *, row_number() OVER (PARTITION BY host ORDER BY priority, run_at, id) AS place FROM free

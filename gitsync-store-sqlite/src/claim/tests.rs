@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use gitsync_core::queue::{JobQueue, Lane, NewJob};
+use gitsync_core::queue::{JobEnd, JobOutcome, JobQueue, Lane, NewJob};
 use gitsync_core::testing::ManualClock;
 use gitsync_core::{Clock, Error};
 use sqlx::sqlite::SqliteConnectOptions;
@@ -206,7 +206,7 @@ async fn a_lane_behind_many_that_always_have_work_is_served() {
             return;
         }
         // Its host has more to do at once.
-        store.finish(&[(claimed.lease, gitsync_core::queue::JobOutcome::Done)]).await.unwrap();
+        store.finish(&[JobEnd::new(claimed.lease, JobOutcome::Done)]).await.unwrap();
         store.enqueue(&[job(&clock, claimed.lane.host.as_str())]).await.unwrap();
     }
     panic!("{} claims passed the most urgent job over", 2 * LANES);

@@ -35,8 +35,9 @@ pub(super) const URGENT: &str = "
         ORDER BY job.priority, job.run_at, job.id LIMIT ?6 + 0
     ), served (id, priority, run_at, is_free, room, place) AS (
         SELECT due.id, due.priority, due.run_at,
-            due.host = ?2 OR (coalesce(source_host.running, 0) < ?3 AND coalesce(source_host.blocked_until <= ?5, TRUE)),
-            CASE WHEN due.host = ?2 THEN ?4 ELSE ?3 - coalesce(source_host.running, 0) END,
+            due.host = ?2 OR coalesce(source_host.blocked_until <= ?5, TRUE),
+            CASE WHEN due.host = ?2 THEN ?4
+                ELSE min(?3, coalesce(source_host.job_limit, ?3)) - coalesce(source_host.running, 0) END,
             row_number() OVER (PARTITION BY due.host ORDER BY due.priority, due.run_at, due.id)
         FROM due LEFT JOIN source_host ON source_host.name = due.host
         WHERE due.storage IN (SELECT value FROM json_each(?1))

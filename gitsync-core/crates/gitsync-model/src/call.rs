@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use gitsync_core::model::{Commit, ObjectId, Progress, TaskKind, TaskParameters};
+use gitsync_core::queue::HostReport;
 use gitsync_core::rules::PushOutcome;
 use gitsync_core::store::{Recording, RepositoryPatch};
 use proptest::collection::vec;
@@ -40,10 +41,10 @@ pub(crate) enum Call {
     Claim { limit: usize, storages: u8 },
     Heartbeat(Vec<Held>),
     AskForCancellations(Vec<Held>),
-    FinishJobs(Vec<(Held, End)>),
+    FinishJobs(Vec<(Held, End, HostReport)>),
     CancelJobs { jobs: Vec<u8>, tasks_of: Option<u8> },
     ForgetHosts { limit: usize },
-    Work { end: End },
+    Work { end: End, report: HostReport },
     Wait { seconds: u64 },
 }
 
@@ -232,10 +233,10 @@ fn of_the_queue() -> BoxedStrategy<Call> {
         3 => claim.prop_map(|(limit, storages)| Call::Claim { limit, storages }),
         1 => vec(held(), 0..4).prop_map(Call::Heartbeat),
         1 => vec(held(), 0..4).prop_map(Call::AskForCancellations),
-        2 => vec((held(), values::end()), 0..4).prop_map(Call::FinishJobs),
+        2 => vec((held(), values::end(), values::report()), 0..4).prop_map(Call::FinishJobs),
         1 => cancel.prop_map(|(jobs, tasks_of)| Call::CancelJobs { jobs, tasks_of }),
         1 => (0..3_usize).prop_map(|limit| Call::ForgetHosts { limit }),
-        2 => values::end().prop_map(|end| Call::Work { end }),
+        2 => (values::end(), values::report()).prop_map(|(end, report)| Call::Work { end, report }),
     ]
     .boxed()
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gitsync_core::Timestamp;
 use gitsync_core::model::{StorageName, TaskId};
-use gitsync_core::queue::{ClaimRequest, ClaimedJob, JobOutcome, Lane, Lease, NewJob};
+use gitsync_core::queue::{ClaimRequest, ClaimedJob, HostReport, JobEnd, JobOutcome, Lane, Lease, NewJob};
 
 use crate::call::{Call, Job, Right, Which};
 use crate::pair::{Both, Pair, split};
@@ -40,7 +40,7 @@ impl Pair {
             }
             Call::FinishJobs(ends) => {
                 let now = pair.now();
-                let end = |(held, end)| Some((pair.lease(held)?, End::of_job(&end, now)));
+                let end = |(held, end, report)| Some((pair.lease(held)?, End::of_job(&end, now), report));
                 let ends: Vec<_> = ends.into_iter().filter_map(end).collect();
                 pair.finish_jobs(&ends).await;
             }
@@ -58,7 +58,7 @@ impl Pair {
                 let forgotten = (ours.forget_hosts(limit).await, theirs.forget_hosts(limit).await);
                 pair.expect_same("forget_hosts", &forgotten.0.map(drop), &forgotten.1.map(drop));
             }
-            Call::Work { end } => pair.work(&end).await,
+            Call::Work { end, report } => pair.work(&end, report).await,
             other => unreachable!("{other:?} is no call of the queue"),
         }
     }
@@ -93,15 +93,17 @@ impl Pair {
         claimed
     }
 
-    async fn finish_jobs(&mut self, ends: &[(Both<Lease>, JobOutcome)]) {
-        let ours: Vec<_> = ends.iter().map(|(lease, outcome)| (lease.reference, outcome.clone())).collect();
-        let theirs: Vec<_> = ends.iter().map(|(lease, outcome)| (lease.subject, outcome.clone())).collect();
+    async fn finish_jobs(&mut self, ends: &[(Both<Lease>, JobOutcome, HostReport)]) {
+        let end =
+            |lease, (_, outcome, host): &(_, JobOutcome, _)| JobEnd { lease, outcome: outcome.clone(), host: *host };
+        let ours: Vec<_> = ends.iter().map(|all| end(all.0.reference, all)).collect();
+        let theirs: Vec<_> = ends.iter().map(|all| end(all.0.subject, all)).collect();
         let answers = (self.reference.queue.finish(&ours).await, self.subject.queue.finish(&theirs).await);
         self.expect_same("finish", &answers.0, &answers.1);
     }
 
     /// Does as a worker does: claims a job, starts its task, and ends the one, then the other.
-    async fn work(&mut self, end: &End) {
+    async fn work(&mut self, end: &End, report: HostReport) {
         let Some(job) = self.claim(1, 3).await.pop() else { return };
         let ClaimedJob { lease, attempt, .. } = job.reference;
         let task = Both { reference: lease.id, subject: job.subject.lease.id };
@@ -112,7 +114,7 @@ impl Pair {
         }
         let lease = Both { reference: lease, subject: job.subject.lease };
         let outcome = end.of_job(self.now());
-        self.finish_jobs(&[(lease, outcome)]).await;
+        self.finish_jobs(&[(lease, outcome, report)]).await;
     }
 
     /// Returns the number in the name of the repository that a task is of; of none if that has gone.

@@ -7,7 +7,7 @@ use gitsync_core::model::{
     TaskParameters,
 };
 use gitsync_core::plan::{Movement, MovementKind, RefPattern};
-use gitsync_core::queue::JobOutcome;
+use gitsync_core::queue::{HostReport, JobOutcome};
 use gitsync_core::rules::{Completion, Outcome, PushOutcome};
 use gitsync_core::source::{CredentialRevision, SourceUrl};
 use gitsync_core::store::{Recording, RepositoryPatch};
@@ -42,7 +42,7 @@ pub(crate) enum End {
     Failed(StoredError),
     Refused { error: StoredError, credentials: u32 },
     Cancelled,
-    Retry { error: StoredError, seconds: u64, is_spent: bool, blocked: Option<u64> },
+    Retry { error: StoredError, seconds: u64, is_spent: bool },
     Released,
 }
 
@@ -65,11 +65,7 @@ impl End {
     pub(crate) fn of_job(&self, now: Timestamp) -> JobOutcome {
         match self {
             End::Completed(_) | End::Failed(_) | End::Refused { .. } | End::Cancelled => JobOutcome::Done,
-            End::Retry { seconds, is_spent, blocked, .. } => JobOutcome::Retry {
-                at: later(now, *seconds),
-                spent: *is_spent,
-                block_host_until: blocked.map(|seconds| later(now, seconds)),
-            },
+            End::Retry { seconds, is_spent, .. } => JobOutcome::Retry { at: later(now, *seconds), spent: *is_spent },
             End::Released => JobOutcome::Released,
         }
     }
@@ -209,7 +205,7 @@ fn recording() -> impl Strategy<Value = Recording> {
 pub(crate) fn end() -> impl Strategy<Value = End> {
     let kinds = select(vec![ErrorKind::Timeout, ErrorKind::UpstreamShrank, ErrorKind::Corrupt]);
     let error = kinds.prop_map(|kind| StoredError { kind, message: "why".into() }).boxed();
-    let retry = (error.clone(), 0..90_u64, any::<bool>(), option::of(0..60_u64));
+    let retry = (error.clone(), 0..90_u64, any::<bool>());
     prop_oneof![
         4 => completion().prop_map(|books| End::Completed(Some(Box::new(books)))),
         1 => Just(End::Completed(None)),
@@ -220,7 +216,18 @@ pub(crate) fn end() -> impl Strategy<Value = End> {
         }),
         1 => Just(End::Cancelled),
         1 => Just(End::Released),
-        2 => retry.prop_map(|(error, seconds, is_spent, blocked)| End::Retry { error, seconds, is_spent, blocked }),
+        2 => retry.prop_map(|(error, seconds, is_spent)| End::Retry { error, seconds, is_spent }),
+    ]
+}
+
+/// What an end says of the host. Hosts are few, so that they are slowed down and left alone.
+pub(crate) fn report() -> impl Strategy<Value = HostReport> {
+    let busy = option::of(0..60_u64).prop_map(|pause| HostReport::Busy { pause: pause.map(Duration::from_secs) });
+    prop_oneof![
+        1 => Just(HostReport::Nothing),
+        3 => Just(HostReport::Answered),
+        1 => busy,
+        4 => Just(HostReport::Away),
     ]
 }
 

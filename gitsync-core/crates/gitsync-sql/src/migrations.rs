@@ -36,6 +36,7 @@ pub fn migrations() -> &'static [Migration] {
         Migration { version: 7, name: "order jobs by urgency", build: schema::job::order_by_urgency },
         Migration { version: 8, name: "note refused credentials", build: schema::repository::name_refused_credentials },
         Migration { version: 9, name: "store credentials", build: schema::credential::add_credentials },
+        Migration { version: 10, name: "learn what hosts take", build: schema::host::learn },
     ]
 }
 

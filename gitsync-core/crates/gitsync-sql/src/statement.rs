@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use gitsync_core::{Error, ErrorKind, Result};
-use sea_query::{Expr, Func, OnConflict, Query};
+use sea_query::{Expr, Func, OnConflict, Query, ReturningClause};
 
 use crate::{Dialect, Value};
 
@@ -73,6 +73,28 @@ pub(crate) fn insert_many(
     records: Vec<Record>,
     on_conflict: Option<&OnConflict>,
 ) -> Result<Vec<Statement>> {
+    insert_in_parts(dialect, table, records, on_conflict, None)
+}
+
+/// Does the same and answers with columns of the rows that are there afterwards.
+pub(crate) fn insert_many_returning(
+    dialect: Dialect,
+    table: &'static str,
+    records: Vec<Record>,
+    on_conflict: &OnConflict,
+    columns: &[&'static str],
+) -> Result<Vec<Statement>> {
+    let returning = Query::returning().columns(columns.iter().copied());
+    insert_in_parts(dialect, table, records, Some(on_conflict), Some(&returning))
+}
+
+fn insert_in_parts(
+    dialect: Dialect,
+    table: &'static str,
+    records: Vec<Record>,
+    on_conflict: Option<&OnConflict>,
+    returning: Option<&ReturningClause>,
+) -> Result<Vec<Statement>> {
     let height = match dialect {
         Dialect::Sqlite => MAX_ROWS,
         Dialect::Postgres => MAX_ARRAY,
@@ -88,6 +110,9 @@ pub(crate) fn insert_many(
         };
         if let Some(on_conflict) = on_conflict {
             statement.on_conflict(on_conflict.clone());
+        }
+        if let Some(returning) = returning {
+            statement.returning(returning.clone());
         }
         let mut statement = dialect.render(&statement)?;
         // Larger ones of odd sizes would only fill the memory of the database.

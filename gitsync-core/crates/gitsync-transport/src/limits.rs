@@ -10,7 +10,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use gitsync_core::transport::CallLimits;
+use gitsync_core::transport::{CallLimits, IDLE_SECONDS};
 use gitsync_core::{Error, ErrorKind, Result};
 
 /// How long anything blocks before it looks at the limits again.
@@ -58,7 +58,7 @@ pub(crate) fn check_idle(silent_since: Instant, idle: Duration) -> Result<()> {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Timeout, "the upstream stopped answering")
-        .with("idle_seconds", idle.as_secs())
+        .with(IDLE_SECONDS, idle.as_secs())
         .hint("the server or the network is overloaded; it will be tried again"))
 }
 

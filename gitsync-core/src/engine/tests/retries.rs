@@ -133,6 +133,11 @@ async fn the_janitor_forgets_hosts_that_are_left_alone_no_longer() {
     assert_eq!(world.work().await, 0, "it is left alone");
     world.clock.advance(Duration::from_secs(300));
     world.gitsync.janitor().round().await;
+    let spared = async || world.gitsync.queue_stats().await.unwrap().hosts;
+    assert_eq!(spared().await.len(), 1, "it is known to take less");
+    world.clock.advance(DAY);
+    world.gitsync.janitor().round().await;
+    assert_eq!(spared().await, []);
     assert_eq!(world.queue.forget_hosts(1).await.unwrap(), 0, "there is nothing left to forget");
     assert_eq!(world.work().await, 1);
 }

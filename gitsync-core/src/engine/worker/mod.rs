@@ -12,7 +12,7 @@ use tracing::{Instrument, debug, info, info_span, warn};
 
 use self::leases::{Ending, Leases, LiveJob};
 use self::storages::Storages;
-use self::verdict::{Verdict, verdict};
+use self::verdict::{Verdict, report, verdict};
 use super::metrics;
 use super::parts::{PROVIDER_PATIENCE, Parts, blocking};
 use super::store_time::StoreTime;
@@ -21,7 +21,7 @@ use crate::cancel::Cancellation;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Repository, StoredError, SyncTask, TaskId, TaskKind};
-use crate::queue::{ClaimRequest, ClaimedJob, JobOutcome, MAX_BATCH};
+use crate::queue::{ClaimRequest, ClaimedJob, HostReport, JobEnd, JobOutcome, MAX_BATCH};
 use crate::rules::{Completion, Outcome, job, lane, next_sync_at};
 use crate::source::{CredentialRevision, SourceUrl};
 use crate::state::TaskStatus;
@@ -166,14 +166,14 @@ struct JobRun {
 
 impl JobRun {
     async fn run(&self, claimed: ClaimedJob) {
-        let Some(outcome) = self.work(&claimed).await else {
+        let Some(end) = self.work(&claimed).await else {
             metrics::lease_lost();
             debug!(job = %claimed.lease.id, epoch = claimed.lease.epoch, "the job was taken over by another worker");
             return;
         };
-        let is_over = outcome == JobOutcome::Done;
+        let is_over = end.outcome == JobOutcome::Done;
         // The store is written by now. If the queue is not, the job is delivered once more and found finished.
-        if let Err(error) = self.parts.queue.finish(&[(claimed.lease, outcome)]).await {
+        if let Err(error) = self.parts.queue.finish(&[end]).await {
             warn!(%error, job = %claimed.lease.id, "cannot finish the job in the queue");
         }
         if !is_over {
@@ -186,18 +186,19 @@ impl JobRun {
 
     /// Does the work and writes its end to the store; returns what is left for the queue, or `None` if the job is not ours
     /// any more.
-    async fn work(&self, claimed: &ClaimedJob) -> Option<JobOutcome> {
+    async fn work(&self, claimed: &ClaimedJob) -> Option<JobEnd> {
         let lease = claimed.lease;
+        let end = |outcome| JobEnd::new(lease, outcome);
         let started = match self.parts.store.start_task(lease.id, lease.epoch, claimed.attempt).await {
             Ok(StartedTask::Run(started)) => *started,
-            Ok(StartedTask::AlreadyFinished) => return Some(JobOutcome::Done),
-            Err(error) => return self.not_started(claimed, &error).await,
+            Ok(StartedTask::AlreadyFinished) => return Some(end(JobOutcome::Done)),
+            Err(error) => return self.not_started(claimed, &error).await.map(end),
         };
         self.repository.get_or_init(|| started.repository.clone());
         let time = StoreTime::new(Arc::clone(&self.parts.clock), started.started_at);
         self.parts.steps.reached("started").await;
         if lane(&started.repository, &started.task) != claimed.lane {
-            return self.change_lanes(claimed, &started).await;
+            return self.change_lanes(claimed, &started).await.map(end);
         }
         if started.task.cancel_requested_at.is_some() {
             // The worker that was to hear of it died before: what it left is removed, and no more is done.
@@ -233,7 +234,7 @@ impl JobRun {
         warn!(%error, job = %claimed.lease.id, "cannot start the task");
         let later = || {
             let at = self.parts.clock.now().after(STOP_GRACE);
-            Some(JobOutcome::Retry { at, spent: false, block_host_until: None })
+            Some(JobOutcome::Retry { at, spent: false })
         };
         match error.kind() {
             ErrorKind::LeaseLost => None,
@@ -311,12 +312,19 @@ impl JobRun {
         credentials: Option<CredentialRevision>,
         result: Result<(Done, Option<Timestamp>)>,
         now: Timestamp,
-    ) -> Option<JobOutcome> {
+    ) -> Option<JobEnd> {
         let options = &self.parts.options;
+        let lease = claimed.lease;
+        let host = match &result {
+            // The error is that of the attempt before.
+            _ if claimed.exhausted => HostReport::Nothing,
+            Ok(_) => HostReport::Answered,
+            Err(error) => report(error, self.live.ending()),
+        };
         let (verdict, recording) = match result {
             Ok((Done::Purged, _)) => {
                 metrics::purged(self.claimed_at.elapsed());
-                return Some(JobOutcome::Done);
+                return Some(JobEnd::new(lease, JobOutcome::Done));
             }
             Ok((Done::Upkeep, _)) => {
                 (Verdict { task: Outcome::Completed(None), job: JobOutcome::Done, next_sync_at: None }, None)
@@ -347,14 +355,15 @@ impl JobRun {
                 metrics::attempt_ended(started, &verdict.task, &task, self.claimed_at.elapsed(), now);
                 self.parts.steps.reached("finished").await;
                 // A task that was asked to stop has ended, even if the verdict was to try again.
-                Some(if task.status.is_terminal() { JobOutcome::Done } else { verdict.job })
+                let outcome = if task.status.is_terminal() { JobOutcome::Done } else { verdict.job };
+                Some(JobEnd { lease, outcome, host })
             }
             Err(error) if matches!(error.kind(), ErrorKind::LeaseLost | ErrorKind::NotFound) => None,
             Err(error) => {
                 warn!(%error, "cannot write the end of the task");
                 // The next attempt finds the task running and does it again; an attempt is spent, so that ends.
                 let at = now.after(STOP_GRACE);
-                Some(JobOutcome::Retry { at, spent: true, block_host_until: None })
+                Some(JobEnd { lease, outcome: JobOutcome::Retry { at, spent: true }, host })
             }
         }
     }

@@ -7,17 +7,11 @@ use crate::clock::Timestamp;
 use crate::engine::options::EngineOptions;
 use crate::error::{Error, ErrorKind};
 use crate::model::{Repository, StoredError, TaskKind};
-use crate::queue::JobOutcome;
-use crate::rules::{Outcome, look_at_credentials_at, next_sync_at};
+use crate::queue::{HostReport, JobOutcome};
+use crate::rules::{FIRST_BUSY_PAUSE, LONGEST_ASKED_PAUSE, Outcome, look_at_credentials_at, next_sync_at};
 use crate::source::CredentialRevision;
 use crate::store::StartedWork;
-use crate::transport::{CREDENTIALS, REFUSED};
-
-/// The longest time a host is left alone because it asked for that.
-const MAX_HOST_PAUSE: Duration = Duration::from_secs(24 * 3600);
-
-/// How long a host that asks for a pause without saying for how long is left alone.
-const DEFAULT_HOST_PAUSE: Duration = Duration::from_secs(60);
+use crate::transport::{CREDENTIALS, IDLE_SECONDS, REFUSED};
 
 /// How long a task waits that a database or a file lock kept from working; that costs no attempt.
 const UNAVAILABLE_PAUSE: Duration = Duration::from_secs(10);
@@ -30,6 +24,23 @@ pub(super) struct Verdict {
     pub(super) next_sync_at: Option<Timestamp>,
 }
 
+/// Tells what a failed attempt says of the host of its source. A timeout only does if it was the host that kept us waiting: that
+/// the whole attempt took too long says nothing, since the repository may be that large, and a lock in it is ours.
+pub(super) fn report(error: &Error, ending: Option<Ending>) -> HostReport {
+    match error.kind() {
+        _ if ending.is_some() => HostReport::Nothing,
+        ErrorKind::RateLimited => HostReport::Busy { pause: error.retry_after() },
+        ErrorKind::SourceUnreachable => HostReport::Away,
+        ErrorKind::Timeout if error.context().any(|(key, _)| key == IDLE_SECONDS) => HostReport::Away,
+        ErrorKind::SourceNotFound
+        | ErrorKind::SourceRedirected
+        | ErrorKind::Unauthenticated
+        | ErrorKind::PermissionDenied
+        | ErrorKind::UpstreamShrank => HostReport::Answered,
+        _ => HostReport::Nothing,
+    }
+}
+
 /// Decides how a failed attempt ends; `None` if another worker has the job, so that nothing may be written.
 pub(super) fn verdict(
     started: &StartedWork,
@@ -40,10 +51,10 @@ pub(super) fn verdict(
     options: &EngineOptions,
     now: Timestamp,
 ) -> Option<Verdict> {
-    let retry = |pause: Duration, spent: bool, block_host_until: Option<Timestamp>| {
+    let retry = |pause: Duration, spent: bool| {
         let at = now.after(pause);
         let task = Outcome::Retry { error: StoredError::from(error), at, spent };
-        Some(Verdict { task, job: JobOutcome::Retry { at, spent, block_host_until }, next_sync_at: None })
+        Some(Verdict { task, job: JobOutcome::Retry { at, spent }, next_sync_at: None })
     };
     match (ending, error.kind()) {
         (Some(Ending::Lost), _) | (_, ErrorKind::LeaseLost) => return None,
@@ -53,20 +64,20 @@ pub(super) fn verdict(
         (Some(Ending::Shutdown), ErrorKind::Cancelled) => {
             return Some(Verdict { task: Outcome::Released, job: JobOutcome::Released, next_sync_at: None });
         }
-        (_, ErrorKind::Unavailable) if error.is_retryable() => return retry(UNAVAILABLE_PAUSE, false, None),
+        (_, ErrorKind::Unavailable) if error.is_retryable() => return retry(UNAVAILABLE_PAUSE, false),
         (_, ErrorKind::RateLimited) if error.is_retryable() => {
-            let pause = error.retry_after().unwrap_or(DEFAULT_HOST_PAUSE).min(MAX_HOST_PAUSE);
-            return retry(pause, false, Some(now.after(pause)));
+            // The host may be left alone for longer.
+            return retry(error.retry_after().unwrap_or(FIRST_BUSY_PAUSE).min(LONGEST_ASKED_PAUSE), false);
         }
         _ => {}
     }
     let delays = &options.retry_delays;
     let index = usize::try_from(attempt).unwrap_or(usize::MAX).saturating_sub(1);
     match delays.get(index).filter(|_| error.is_retryable()) {
-        Some(delay) => retry(stretched(*delay, fastrand::f64() * 0.2), true, None),
+        Some(delay) => retry(stretched(*delay, fastrand::f64() * 0.2), true),
         // A deletion has been promised: it is tried for ever, at the last of the pauses.
         None if started.task.kind == TaskKind::Delete => {
-            retry(delays.last().copied().unwrap_or(UNAVAILABLE_PAUSE), false, None)
+            retry(delays.last().copied().unwrap_or(UNAVAILABLE_PAUSE), false)
         }
         None => {
             let failures = started.repository.failures.saturating_add(1);
@@ -102,4 +113,28 @@ fn are_refused(started: &StartedWork, error: &Error) -> bool {
 
 fn stretched(duration: Duration, by: f64) -> Duration {
     duration.mul_f64(1.0 + by)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_be_the_fault_of_the_host_is_held_against_it() {
+        let report = |kind, ending| report(&Error::new(kind, "why"), ending);
+        let pause = Duration::from_secs(9);
+        let limited = Error::new(ErrorKind::RateLimited, "why").retry_in(pause);
+        assert_eq!(super::report(&limited, None), HostReport::Busy { pause: Some(pause) });
+        assert_eq!(report(ErrorKind::RateLimited, None), HostReport::Busy { pause: None });
+        assert_eq!(report(ErrorKind::SourceUnreachable, None), HostReport::Away);
+        assert_eq!(report(ErrorKind::SourceNotFound, None), HostReport::Answered);
+        for ours in [ErrorKind::Timeout, ErrorKind::Corrupt, ErrorKind::DiskFull, ErrorKind::Internal] {
+            assert_eq!(report(ours, None), HostReport::Nothing, "{ours}");
+        }
+        let silent = Error::new(ErrorKind::Timeout, "why").with(IDLE_SECONDS, 30);
+        assert_eq!(super::report(&silent, None), HostReport::Away);
+        for ending in [Ending::Deadline, Ending::Cancelled, Ending::Shutdown] {
+            assert_eq!(report(ErrorKind::SourceUnreachable, Some(ending)), HostReport::Nothing, "{ending:?}");
+        }
+    }
 }

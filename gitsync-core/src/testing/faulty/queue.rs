@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::model::TaskId;
-use crate::queue::{ClaimRequest, ClaimedJob, HeartbeatAnswer, JobOutcome, JobQueue, Lease, NewJob, QueueStats};
+use crate::queue::{ClaimRequest, ClaimedJob, HeartbeatAnswer, JobEnd, JobQueue, Lease, NewJob, QueueStats};
 use crate::testing::faulty::faulty;
 
 faulty! {
@@ -30,7 +30,7 @@ faulty! {
         Enqueue => enqueue(jobs: &[NewJob]) -> ();
         Claim => claim(request: &ClaimRequest) -> Vec<ClaimedJob>;
         Heartbeat => heartbeat(leases: &[Lease]) -> Vec<HeartbeatAnswer>;
-        Finish => finish(outcomes: &[(Lease, JobOutcome)]) -> Vec<bool>;
+        Finish => finish(ends: &[JobEnd]) -> Vec<bool>;
         Cancel => cancel(jobs: &[TaskId]) -> ();
         CancelRequested => cancel_requested(leases: &[Lease]) -> Vec<bool>;
         ForgetHosts => forget_hosts(limit: usize) -> u64;

@@ -2,7 +2,7 @@
 
 use super::harness::{LIMITS, QueueHarness, SECOND};
 use crate::clock::Clock;
-use crate::queue::{JobOutcome, NewJob};
+use crate::queue::{JobEnd, JobOutcome, NewJob};
 
 /// When all attempts are used up the job is still handed out, marked so, until somebody has written the failure.
 pub async fn an_exhausted_job_is_handed_out_once_more(h: QueueHarness) {
@@ -29,8 +29,8 @@ pub async fn an_exhausted_job_gains_no_attempt(h: QueueHarness) {
     let at = h.clock.now();
     let outcomes = [
         JobOutcome::Released,
-        JobOutcome::Retry { at, spent: false, block_host_until: None },
-        JobOutcome::Retry { at, spent: true, block_host_until: None },
+        JobOutcome::Retry { at, spent: false },
+        JobOutcome::Retry { at, spent: true },
         JobOutcome::Done,
     ];
     for outcome in outcomes {
@@ -45,7 +45,7 @@ pub async fn an_exhausted_job_gains_no_attempt(h: QueueHarness) {
 pub async fn a_retry_waits_for_its_time(h: QueueHarness) {
     h.enqueue(&[h.job("a")]).await;
     let first = h.claim_one().await;
-    let retry = JobOutcome::Retry { at: h.in_seconds(100), spent: true, block_host_until: None };
+    let retry = JobOutcome::Retry { at: h.in_seconds(100), spent: true };
     assert!(h.finish(first.lease, retry).await);
     h.clock.advance(99 * SECOND);
     assert_eq!(h.claim(1).await, []);
@@ -61,7 +61,7 @@ pub async fn an_unspent_retry_does_not_count(h: QueueHarness) {
     for _ in 0..=LIMITS.max_attempts {
         let claimed = h.claim_one().await;
         assert_eq!((claimed.attempt, claimed.exhausted), (2, false));
-        let retry = JobOutcome::Retry { at: h.in_seconds(10), spent: false, block_host_until: None };
+        let retry = JobOutcome::Retry { at: h.in_seconds(10), spent: false };
         assert!(h.finish(claimed.lease, retry).await);
         assert_eq!(h.claim(1).await, []);
         h.clock.advance(11 * SECOND);
@@ -74,7 +74,7 @@ pub async fn spent_retries_exhaust_a_job(h: QueueHarness) {
     for attempt in 1..=LIMITS.max_attempts {
         let claimed = h.claim_one().await;
         assert_eq!((claimed.attempt, claimed.exhausted), (attempt, false));
-        let retry = JobOutcome::Retry { at: h.clock.now(), spent: true, block_host_until: None };
+        let retry = JobOutcome::Retry { at: h.clock.now(), spent: true };
         assert!(h.finish(claimed.lease, retry).await);
     }
     let claimed = h.claim_one().await;
@@ -92,7 +92,7 @@ pub async fn a_released_job_is_as_it_was(h: QueueHarness) {
         let claimed = h.claim(2).await;
         let summary: Vec<_> = claimed.iter().map(|job| (job.lease.id, job.attempt, job.exhausted)).collect();
         assert_eq!(summary, [(jobs[0].id, 1, false), (jobs[1].id, 1, false)]);
-        let released: Vec<_> = claimed.iter().map(|job| (job.lease, JobOutcome::Released)).collect();
+        let released: Vec<_> = claimed.iter().map(|job| JobEnd::new(job.lease, JobOutcome::Released)).collect();
         assert_eq!(h.queue.finish(&released).await.expect("work can be ended"), [true, true]);
     }
 }

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::harness::{PATIENCE, QueueHarness, SECOND, ids};
 use crate::clock::Clock;
 use crate::error::{ErrorKind, Result};
-use crate::queue::{ClaimRequest, HeartbeatAnswer, JobOutcome, MAX_BATCH, NewJob, QueueStats};
+use crate::queue::{ClaimRequest, HeartbeatAnswer, JobEnd, JobOutcome, MAX_BATCH, NewJob, QueueStats};
 
 /// A longer slice is refused whole.
 pub async fn longer_slices_are_refused(h: QueueHarness) {
@@ -21,7 +21,7 @@ pub async fn longer_slices_are_refused(h: QueueHarness) {
     assert_eq!(refusal(h.queue.claim(&request).await), ErrorKind::InvalidInput);
     let mut leases: Vec<_> = h.claim(MAX_BATCH).await.iter().map(|job| job.lease).collect();
     leases.push(leases[0]);
-    let outcomes: Vec<_> = leases.iter().map(|lease| (*lease, JobOutcome::Done)).collect();
+    let outcomes: Vec<_> = leases.iter().map(|lease| JobEnd::new(*lease, JobOutcome::Done)).collect();
     assert_eq!(refusal(h.queue.heartbeat(&leases).await), ErrorKind::InvalidInput);
     assert_eq!(refusal(h.queue.cancel_requested(&leases).await), ErrorKind::InvalidInput);
     assert_eq!(refusal(h.queue.cancel(&ids(&jobs)).await), ErrorKind::InvalidInput);
@@ -41,7 +41,7 @@ pub async fn the_longest_slices_are_taken(h: QueueHarness) {
     h.queue.cancel(&ids(&jobs)).await.expect("jobs can be cancelled");
     let answers = h.queue.cancel_requested(&leases).await.expect("cancellations can be asked for");
     assert_eq!(answers, [true; MAX_BATCH]);
-    let outcomes: Vec<_> = leases.iter().map(|lease| (*lease, JobOutcome::Done)).collect();
+    let outcomes: Vec<_> = leases.iter().map(|lease| JobEnd::new(*lease, JobOutcome::Done)).collect();
     assert_eq!(h.queue.finish(&outcomes).await.expect("work can be ended"), [true; MAX_BATCH]);
     assert_eq!(h.queue.stats().await.expect("jobs can be counted"), QueueStats::default());
 }
@@ -67,7 +67,7 @@ pub async fn jobs_are_counted(h: QueueHarness) {
     assert_eq!(stats(&h).await, ((3, 1, 0), Some(40)));
     let claimed = h.claim(2).await;
     assert_eq!(stats(&h).await, ((1, 1, 2), Some(20)));
-    let retry = JobOutcome::Retry { at: h.in_seconds(60), spent: true, block_host_until: None };
+    let retry = JobOutcome::Retry { at: h.in_seconds(60), spent: true };
     assert!(h.finish(claimed[0].lease, retry).await);
     assert_eq!(stats(&h).await, ((1, 2, 1), Some(20)));
     assert!(h.finish(claimed[1].lease, JobOutcome::Released).await);

@@ -10,7 +10,7 @@ pub async fn a_waiting_job_is_deleted(h: QueueHarness) {
     let stays = h.job("d");
     h.enqueue(std::slice::from_ref(&retried)).await;
     let claimed = h.claim_one().await;
-    let retry = JobOutcome::Retry { at: h.in_seconds(60), spent: true, block_host_until: None };
+    let retry = JobOutcome::Retry { at: h.in_seconds(60), spent: true };
     assert!(h.finish(claimed.lease, retry).await);
     h.enqueue(&[ready.clone(), later.clone(), stays.clone()]).await;
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use crate::clock::{Clock, Timestamp};
 use crate::model::TaskId;
-use crate::queue::{ClaimRequest, ClaimedJob, JobOutcome, JobQueue, Lane, Lease, MAX_BATCH, NewJob, QueueLimits};
+use crate::queue::{
+    ClaimRequest, ClaimedJob, JobEnd, JobOutcome, JobQueue, Lane, Lease, MAX_BATCH, NewJob, QueueLimits,
+};
 use crate::testing::ManualClock;
 
 /// The limits of the queue under test. All differ from the defaults.
@@ -16,6 +18,9 @@ pub const LIMITS: QueueLimits = QueueLimits {
     max_attempts: 3,
     host_concurrency: 2,
 };
+
+/// The limits of the same queue where it is opened once more.
+pub const WIDER: QueueLimits = QueueLimits { host_concurrency: 8, ..LIMITS };
 
 /// A second: by how much cases keep away from the exact moment at which something changes, so that a queue may take its
 /// time from a database whose clock goes on by itself.
@@ -31,6 +36,7 @@ pub struct QueueHarness {
     pub queue: Arc<dyn JobQueue>,
     /// The clock that the queue goes by.
     pub clock: ManualClock,
+    wider: Option<Arc<dyn JobQueue>>,
     #[allow(dead_code)]
     kept: Option<Box<dyn Any + Send + Sync>>,
 }
@@ -38,7 +44,20 @@ pub struct QueueHarness {
 impl QueueHarness {
     /// Brings a queue and its clock together.
     pub fn new(queue: Arc<dyn JobQueue>, clock: ManualClock) -> Self {
-        QueueHarness { queue, clock, kept: None }
+        QueueHarness { queue, clock, wider: None, kept: None }
+    }
+
+    /// Adds the same queue, opened once more with the limits [`WIDER`], as another process does. One that lives in memory has
+    /// nothing of the kind.
+    #[must_use]
+    pub fn opened_wider(self, queue: Arc<dyn JobQueue>) -> Self {
+        QueueHarness { wider: Some(queue), ..self }
+    }
+
+    /// Returns the queue as another process has it, if it can be shared.
+    pub(super) fn wider(&self) -> Option<QueueHarness> {
+        let queue = Arc::clone(self.wider.as_ref()?);
+        Some(QueueHarness::new(queue, self.clock.clone()))
     }
 
     /// Keeps a value, such as a temporary directory, for as long as the queue is used.
@@ -88,7 +107,11 @@ impl QueueHarness {
     }
 
     pub(super) async fn finish(&self, lease: Lease, outcome: JobOutcome) -> bool {
-        let answers = self.queue.finish(&[(lease, outcome)]).await.expect("work can be ended");
+        self.end(JobEnd::new(lease, outcome)).await
+    }
+
+    pub(super) async fn end(&self, end: JobEnd) -> bool {
+        let answers = self.queue.finish(&[end]).await.expect("work can be ended");
         assert_eq!(answers.len(), 1, "there is one answer for each element");
         answers[0]
     }

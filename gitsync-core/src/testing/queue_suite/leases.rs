@@ -3,7 +3,7 @@
 use super::harness::{LIMITS, QueueHarness, SECOND};
 use crate::clock::Clock;
 use crate::model::TaskId;
-use crate::queue::{HeartbeatAnswer, JobOutcome, Lease};
+use crate::queue::{HeartbeatAnswer, HostReport, JobEnd, JobOutcome, Lease};
 
 /// The first claim is above the floor that came with the job, each later one above the one before.
 pub async fn each_claim_raises_the_epoch(h: QueueHarness) {
@@ -87,14 +87,15 @@ pub async fn every_claim_has_its_own_deadline(h: QueueHarness) {
 
 /// The end of a lease that has expired is refused, also if nobody has claimed the job since, and changes nothing.
 pub async fn an_expired_lease_cannot_be_finished(h: QueueHarness) {
-    let retry = JobOutcome::Retry { at: h.in_seconds(7200), spent: false, block_host_until: Some(h.in_seconds(7200)) };
+    let retry = JobOutcome::Retry { at: h.in_seconds(7200), spent: false };
     for (attempt, outcome) in (1..).zip([JobOutcome::Done, JobOutcome::Released, retry]) {
         let job = h.job("a");
         h.enqueue(std::slice::from_ref(&job)).await;
         let claimed = h.claim_one().await;
         h.let_leases_expire();
         assert_eq!(heartbeat(&h, claimed.lease).await, HeartbeatAnswer::Lost, "{attempt}");
-        assert!(!h.finish(claimed.lease, outcome).await);
+        let host = HostReport::Busy { pause: Some(7200 * SECOND) };
+        assert!(!h.end(JobEnd { lease: claimed.lease, outcome, host }).await);
         let next = h.claim_one().await;
         assert_eq!((next.lease.id, next.attempt), (job.id, 2), "it is due at once, and the attempt counts");
         assert!(h.finish(next.lease, JobOutcome::Done).await);
@@ -131,7 +132,7 @@ pub async fn answers_are_in_order(h: QueueHarness) {
     assert_eq!(answers, [Lost, Continue, CancelRequested, Continue]);
     let answers = h.queue.cancel_requested(&asked).await.expect("cancellations can be asked for");
     assert_eq!(answers, [true, false, true, false]);
-    let outcomes = asked.map(|lease| (lease, JobOutcome::Done));
+    let outcomes = asked.map(|lease| JobEnd::new(lease, JobOutcome::Done));
     let answers = h.queue.finish(&outcomes).await.expect("work can be ended");
     assert_eq!(answers, [false, true, true, true]);
     h.let_leases_expire();

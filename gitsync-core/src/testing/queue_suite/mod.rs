@@ -9,8 +9,9 @@ pub mod claims;
 pub mod enqueue;
 pub mod hosts;
 pub mod leases;
+pub mod lessons;
 
-pub use harness::{LIMITS, QueueHarness};
+pub use harness::{LIMITS, QueueHarness, WIDER};
 
 /// Makes one `#[test]` of each case of the suite for an implementation of [`JobQueue`](crate::JobQueue).
 ///
@@ -67,6 +68,20 @@ macro_rules! queue_suite {
                 what_counts_or_blocks_is_not_forgotten,
                 no_more_hosts_are_forgotten_than_asked_for,
                 many_workers_keep_the_limits,
+            ]
+            lessons: [
+                a_host_that_asks_for_a_pause_gets_fewer_jobs,
+                a_pause_of_no_length_doubles,
+                a_host_that_is_away_is_probed,
+                a_probe_that_says_nothing_is_made_again,
+                what_was_under_way_counts_once,
+                ends_that_come_together_all_count,
+                what_fails_alone_slows_nobody,
+                who_waits_for_a_host_loses_no_attempt,
+                other_hosts_are_as_they_were,
+                lessons_are_kept_for_a_day,
+                all_processes_learn_together,
+                lessons_can_be_seen,
             ]
             leases: [
                 each_claim_raises_the_epoch,

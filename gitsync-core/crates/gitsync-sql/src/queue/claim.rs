@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use gitsync_core::Result;
 use gitsync_core::model::TaskId;
-use gitsync_core::queue::{ClaimedJob, QueueLimits};
+use gitsync_core::queue::{ClaimedJob, HostReport, QueueLimits};
 
 use super::hosts::Hosts;
 use crate::rows::job::read_claimed;
@@ -21,9 +21,10 @@ pub async fn abandon_expired(connection: &mut dyn Connection) -> Result<()> {
     let expired = jobs::abandon_expired(connection.dialect(), now)?;
     let mut hosts = Hosts::default();
     for mut row in connection.fetch(expired).await? {
-        hosts.ended(&row.parsed(HOST, str::parse)?);
+        // A dead worker says nothing of a host.
+        hosts.ended(&row.parsed(HOST, str::parse)?, HostReport::Nothing);
     }
-    hosts.write(connection).await
+    hosts.count(connection).await
 }
 
 /// Reads a job that was leased.
@@ -51,6 +52,6 @@ pub async fn lease(connection: &mut dyn Connection, found: &[TaskId], limits: &Q
         hosts.began(&job.lane.host);
         claimed.insert(job.lease.id, job);
     }
-    hosts.write(connection).await?;
+    hosts.count(connection).await?;
     Ok(found.iter().filter_map(|id| claimed.remove(id)).collect())
 }

@@ -14,7 +14,7 @@ mod stats;
 pub use cancel::{cancel, cancel_requested};
 pub use claim::{abandon_expired, claimed, lease};
 pub use enqueue::enqueue;
-pub use finish::finish;
+pub use finish::{Ended, finish};
 pub use heartbeat::heartbeat;
 pub use hosts::forget_hosts;
 pub use shared::{QueueCalls, SharedClaims, split_ends};

@@ -1,7 +1,7 @@
 //! Calls of several workers as one, and its answer to each of them.
 
 use gitsync_core::Result;
-use gitsync_core::queue::{ClaimRequest, ClaimedJob, JobOutcome, Lease, MAX_BATCH};
+use gitsync_core::queue::{ClaimRequest, ClaimedJob, JobEnd, MAX_BATCH};
 use gitsync_core::together::Together;
 
 /// The calls of a queue that are done together when they come at the same time: a search for many jobs takes hardly longer than
@@ -11,7 +11,7 @@ pub struct QueueCalls {
     /// Claims, each with an outcome of its own.
     pub claims: Together<ClaimRequest, Result<Vec<ClaimedJob>>>,
     /// Ends of leases.
-    pub ends: Together<Vec<(Lease, JobOutcome)>, Vec<bool>>,
+    pub ends: Together<Vec<JobEnd>, Vec<bool>>,
 }
 
 impl Default for QueueCalls {
@@ -83,7 +83,7 @@ impl SharedClaims {
 }
 
 /// Splits the answers to the ends of several workers, which were given as one call, into those of each.
-pub fn split_ends(ends: &[Vec<(Lease, JobOutcome)>], answers: Vec<bool>) -> Vec<Vec<bool>> {
+pub fn split_ends(ends: &[Vec<JobEnd>], answers: Vec<bool>) -> Vec<Vec<bool>> {
     let mut answers = answers.into_iter();
     ends.iter().map(|ends| answers.by_ref().take(ends.len()).collect()).collect()
 }
@@ -91,7 +91,7 @@ pub fn split_ends(ends: &[Vec<(Lease, JobOutcome)>], answers: Vec<bool>) -> Vec<
 #[cfg(test)]
 mod tests {
     use gitsync_core::model::TaskId;
-    use gitsync_core::queue::Lane;
+    use gitsync_core::queue::{JobOutcome, Lane, Lease};
     use gitsync_core::{Error, ErrorKind};
 
     use super::*;
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn each_is_told_of_its_own_ends() {
-        let end = || (Lease { id: TaskId::generate(), epoch: 1 }, JobOutcome::Done);
+        let end = || JobEnd::new(Lease { id: TaskId::generate(), epoch: 1 }, JobOutcome::Done);
         let ends = [vec![end(), end()], vec![], vec![end()]];
         assert_eq!(split_ends(&ends, vec![true, false, true]), [vec![true, false], vec![], vec![true]]);
     }

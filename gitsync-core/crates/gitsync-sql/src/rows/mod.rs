@@ -9,6 +9,7 @@ use crate::{Row, Value};
 
 pub(crate) mod commit;
 pub(crate) mod credential;
+pub(crate) mod host;
 pub(crate) mod job;
 pub(crate) mod organisation;
 pub(crate) mod push_target;

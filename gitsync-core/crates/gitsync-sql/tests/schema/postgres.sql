@@ -228,3 +228,9 @@ CREATE TABLE "credential" ( "organisation_id" bigint NOT NULL,
 CREATE INDEX "credential_key" ON "credential" ("key_id",
     "organisation_id",
     "name");
+-- 10: learn what hosts take
+ALTER TABLE "source_host" ADD COLUMN "job_limit" bigint;
+ALTER TABLE "source_host" ADD COLUMN "learned_limit" bigint;
+ALTER TABLE "source_host" ADD COLUMN "successes" bigint NOT NULL DEFAULT 0;
+ALTER TABLE "source_host" ADD COLUMN "refusals" bigint NOT NULL DEFAULT 0;
+ALTER TABLE "source_host" ADD COLUMN "failures" bigint NOT NULL DEFAULT 0;

@@ -215,3 +215,9 @@ CREATE TABLE "credential" ( "organisation_id" integer NOT NULL,
 CREATE INDEX "credential_key" ON "credential" ("key_id",
     "organisation_id",
     "name");
+-- 10: learn what hosts take
+ALTER TABLE "source_host" ADD COLUMN "job_limit" integer;
+ALTER TABLE "source_host" ADD COLUMN "learned_limit" integer;
+ALTER TABLE "source_host" ADD COLUMN "successes" integer NOT NULL DEFAULT 0;
+ALTER TABLE "source_host" ADD COLUMN "refusals" integer NOT NULL DEFAULT 0;
+ALTER TABLE "source_host" ADD COLUMN "failures" integer NOT NULL DEFAULT 0;
