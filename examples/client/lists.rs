@@ -150,10 +150,23 @@ pub(crate) async fn run(client: &mut Client, output: &Output, command: &Command)
         }
         Command::Queue => {
             let stats = client.get_queue_stats(GetQueueStatsRequest {}).await?.into_inner();
+            let hosts = stats.hosts.clone();
             output.list(&[stats], &["READY", "SCHEDULED", "RUNNING", "OLDEST"], |stats| {
                 let oldest = stats.oldest_ready.map_or_else(String::new, |age| format!("{} s", age.seconds));
                 vec![stats.ready.to_string(), stats.scheduled.to_string(), stats.running.to_string(), oldest]
             });
+            // As JSON they are part of the message.
+            if !output.json && !hosts.is_empty() {
+                output.list(&hosts, &["HOST", "LIMIT", "CONFIGURED", "FAILURES", "LEFT ALONE UNTIL"], |host| {
+                    vec![
+                        host.host.clone(),
+                        host.limit.to_string(),
+                        host.configured_limit.to_string(),
+                        host.failures.to_string(),
+                        moment(host.blocked_until.as_ref()),
+                    ]
+                });
+            }
         }
         _ => {}
     }

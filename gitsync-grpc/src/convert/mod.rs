@@ -3,6 +3,7 @@
 mod push_target;
 mod records;
 mod repository;
+mod spared_host;
 mod task;
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ use crate::proto;
 pub(crate) use push_target::push_target;
 pub(crate) use records::{branch, commit, public_ref_update, ref_update};
 pub(crate) use repository::{public_repository, repository};
+pub(crate) use spared_host::spared_host;
 pub(crate) use task::task;
 
 pub(crate) fn organisation(organisation: &Organisation) -> proto::Organisation {

@@ -116,6 +116,7 @@ impl Service {
             scheduled: convert::count(stats.scheduled),
             running: convert::count(stats.running),
             oldest_ready: stats.oldest_ready.map(convert::duration),
+            hosts: stats.hosts.iter().map(convert::spared_host).collect(),
         })
     }
 }
