@@ -8,11 +8,12 @@ mod said;
 
 use std::fmt;
 use std::io::{Read, Write};
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::cancel::Cancellation;
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::{CredentialRevision, SourceUrl};
+use crate::source::{CredentialProvider, CredentialRevision, SourceUrl};
 
 pub use said::said_by_upstream;
 
@@ -187,5 +188,14 @@ pub trait Transport: fmt::Debug + Send + Sync {
     /// Its errors have none of it already; this is for what engines read from its streams.
     fn hide_secrets(&self, _text: &str) -> Option<String> {
         None
+    }
+
+    /// Returns a transport that is this one, with its connections, but asks `credentials` before those it has: for the work of
+    /// an organisation that keeps some.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] if the transport shows no credentials. It is not used then in place of one that would.
+    fn asking_first(&self, _credentials: Arc<dyn CredentialProvider>) -> Result<Arc<dyn Transport>> {
+        Err(Error::new(ErrorKind::Unsupported, "the transport does not take the credentials that organisations keep"))
     }
 }

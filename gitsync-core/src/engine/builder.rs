@@ -17,7 +17,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::StorageName;
 use crate::queue::JobQueue;
-use crate::source::SourcePolicy;
+use crate::source::{CredentialKeys, SourcePolicy};
 use crate::store::Store;
 use crate::transport::Transport;
 
@@ -32,6 +32,7 @@ pub struct GitSyncBuilder {
     queue: Option<Arc<dyn JobQueue>>,
     backend: Option<Arc<dyn GitBackend>>,
     transport: Option<Arc<dyn Transport>>,
+    credential_keys: Option<Arc<CredentialKeys>>,
     clock: Option<Arc<dyn Clock>>,
     steps: Option<Arc<dyn StepHook>>,
     policy: SourcePolicy,
@@ -67,6 +68,13 @@ impl GitSyncBuilder {
     /// Sets the way to upstreams.
     pub fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
         self.transport = Some(transport);
+        self
+    }
+
+    /// Sets the keys that seal the credentials which organisations keep here, the same for all processes. Without them none can
+    /// be set, and what needs such credentials fails.
+    pub fn credential_keys(mut self, keys: Arc<CredentialKeys>) -> Self {
+        self.credential_keys = Some(keys);
         self
     }
 
@@ -155,6 +163,7 @@ impl GitSyncBuilder {
             queue,
             backend: self.backend.ok_or_else(|| missing("a git engine", "backend"))?,
             transport: self.transport.ok_or_else(|| missing("a transport", "transport"))?,
+            credential_keys: self.credential_keys,
             clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock)),
             steps: self.steps.unwrap_or_else(|| Arc::new(NoSteps)),
             policy,

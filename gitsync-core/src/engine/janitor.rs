@@ -25,7 +25,8 @@ const ROUND_BATCH: usize = 500;
 const REPOSITORIES_PER_ROUND: usize = 50;
 
 /// Removes temporary directories of attempts that have ended, empties the trash, ends interrupted swaps, prunes kept
-/// references, old rows and idle hosts, and queues what was not queued. Any number may run at once.
+/// references, old rows and idle hosts, queues what was not queued, and seals stored credentials anew when the key has changed. Any
+/// number may run at once.
 ///
 /// Made by [`GitSync::janitor`](super::GitSync::janitor).
 #[derive(Debug)]
@@ -58,6 +59,7 @@ impl Janitor {
         report("queue waiting tasks", relay_outbox(&self.parts, ROUND_BATCH).await);
         report("prune old rows", self.prune_rows().await);
         report("forget idle hosts", self.forget_hosts().await);
+        report("seal credentials anew", self.parts.reseal_credentials().await);
         for storage in self.parts.storages.values() {
             match self.may_tidy(storage).await {
                 Ok(true) => {}

@@ -46,6 +46,10 @@ pub const FETCHED_BYTES: &str = "gitsync_fetched_bytes_total";
 /// Counts pushes to targets, by `error_kind` (`none` for those that brought a target in step).
 pub const PUSHES: &str = "gitsync_pushes_total";
 
+/// Number of keys but the first by which stored credentials are still sealed, as the janitor found it last: when it is 0, they may
+/// go.
+pub const OLD_CREDENTIAL_KEYS: &str = "gitsync_old_credential_keys";
+
 /// Distribution of how far behind a mirror may have been when a sync completed: the seconds since the one before.
 pub const STALENESS: &str = "gitsync_mirror_staleness_seconds";
 
@@ -60,6 +64,11 @@ pub fn describe() {
     describe_counter!(FETCHED_OBJECTS, Unit::Count, "objects received");
     describe_counter!(FETCHED_BYTES, Unit::Bytes, "bytes received as packs");
     describe_counter!(PUSHES, Unit::Count, "pushes to targets");
+    describe_gauge!(
+        OLD_CREDENTIAL_KEYS,
+        Unit::Count,
+        "keys but the first by which stored credentials are still sealed"
+    );
     describe_histogram!(STALENESS, Unit::Seconds, "time between two syncs of a mirror that completed");
 }
 
@@ -113,6 +122,10 @@ pub(super) fn pushed(outcome: &PushOutcome) {
         PushOutcome::Failed { error, .. } => error.kind.as_str(),
     };
     counter!(PUSHES, "error_kind" => error).increment(1);
+}
+
+pub(super) fn old_credential_keys(count: usize) {
+    gauge!(OLD_CREDENTIAL_KEYS).set(u32::try_from(count).unwrap_or(u32::MAX));
 }
 
 pub(crate) fn thread_abandoned() {

@@ -4,6 +4,7 @@
 //! many on the same database.
 
 mod builder;
+mod credentials;
 pub mod disk;
 mod dispatch;
 mod git_program;

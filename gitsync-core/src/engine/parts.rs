@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{StorageName, StorageReport};
 use crate::queue::JobQueue;
-use crate::source::SourcePolicy;
+use crate::source::{CredentialKeys, SourcePolicy};
 use crate::store::Store;
 use crate::transport::Transport;
 
@@ -28,6 +28,7 @@ pub(crate) struct Parts {
     pub(crate) dispatcher: Dispatcher,
     pub(crate) backend: Arc<dyn GitBackend>,
     pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) credential_keys: Option<Arc<CredentialKeys>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) steps: Arc<dyn StepHook>,
     pub(crate) policy: SourcePolicy,

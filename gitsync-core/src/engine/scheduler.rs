@@ -1,5 +1,6 @@
 //! The scheduler: turns repositories that are due into tasks.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tracing::{debug, info, warn};
@@ -8,8 +9,9 @@ use super::parts::{PROVIDER_PATIENCE, Parts, blocking};
 use super::relay::relay_outbox;
 use crate::cancel::Cancellation;
 use crate::error::Result;
-use crate::model::{RepositoryId, TaskId, TaskKind, TaskParameters};
+use crate::model::{OrganisationId, RepositoryId, TaskId, TaskKind, TaskParameters};
 use crate::rules::{DueScan, Paused, Request};
+use crate::transport::Transport;
 
 /// Looks for due repositories. Any number may run at once; there is no leader.
 ///
@@ -54,7 +56,7 @@ impl Scheduler {
     async fn look(&self) -> Result<Found> {
         let batch = self.parts.options.schedule_batch;
         let mut due = self.parts.store.request_due(batch).await?;
-        for paused in self.with_other_credentials(&due.paused).await? {
+        for paused in self.with_other_credentials(&due.paused).await {
             let sync = Request { kind: TaskKind::Sync, parameters: TaskParameters::default(), id: TaskId::generate() };
             match self.parts.store.request_task(paused, &sync).await {
                 Ok(requested) => {
@@ -71,28 +73,38 @@ impl Scheduler {
 
     /// Returns those of some paused repositories that have other credentials than those that were refused, as far as can be
     /// told. Where it cannot, the credentials are no reason to wait.
-    async fn with_other_credentials(&self, paused: &[Paused]) -> Result<Vec<RepositoryId>> {
-        if paused.is_empty() {
-            return Ok(Vec::new());
+    async fn with_other_credentials(&self, paused: &[Paused]) -> Vec<RepositoryId> {
+        let mut by_organisation: BTreeMap<OrganisationId, Vec<Paused>> = BTreeMap::new();
+        for paused in paused {
+            by_organisation.entry(paused.organisation).or_default().push(paused.clone());
         }
-        let (transport, paused) = (Arc::clone(&self.parts.transport), paused.to_vec());
-        let have_others = move |paused: &Paused| match transport.credential_revision(&paused.source) {
-            Ok(current) => current != Some(paused.refused),
-            Err(error) => {
-                warn!(%error, repository = %paused.repository, "cannot tell whether its credentials have changed");
-                false
+        let mut changed = Vec::new();
+        let asked = async {
+            for (organisation, paused) in by_organisation {
+                let found = async { have_others(self.parts.transport_of(organisation).await?, paused).await };
+                match found.await {
+                    Ok(found) => changed.extend(found),
+                    Err(error) => warn!(%error, %organisation, "cannot tell whether its credentials have changed"),
+                }
             }
         };
-        let asked =
-            blocking(move || Ok(paused.iter().filter(|one| have_others(one)).map(|one| one.repository).collect()));
-        match tokio::time::timeout(PROVIDER_PATIENCE, asked).await {
-            Ok(changed) => changed,
-            Err(_) => {
-                warn!("who knows the credentials does not answer");
-                Ok(Vec::new())
-            }
+        if tokio::time::timeout(PROVIDER_PATIENCE, asked).await.is_err() {
+            warn!("who knows the credentials does not answer");
         }
+        changed
     }
+}
+
+/// Returns those that have other credentials by now than those that were refused.
+async fn have_others(transport: Arc<dyn Transport>, paused: Vec<Paused>) -> Result<Vec<RepositoryId>> {
+    let has_others = move |paused: &Paused| match transport.credential_revision(&paused.source) {
+        Ok(current) => current != Some(paused.refused),
+        Err(error) => {
+            warn!(%error, repository = %paused.repository, "cannot tell whether its credentials have changed");
+            false
+        }
+    };
+    blocking(move || Ok(paused.iter().filter(|one| has_others(one)).map(|one| one.repository).collect())).await
 }
 
 /// What one look found.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::request::{Request, Unfinished, new_task};
 use crate::clock::Timestamp;
-use crate::model::{Repository, RepositoryId, SyncTask, TaskId, TaskKind, TaskParameters};
+use crate::model::{OrganisationId, Repository, RepositoryId, SyncTask, TaskId, TaskKind, TaskParameters};
 use crate::source::{CredentialRevision, SourceUrl};
 use crate::state::RepositoryStatus;
 
@@ -37,6 +37,8 @@ pub struct Due {
 pub struct Paused {
     /// The repository.
     pub repository: RepositoryId,
+    /// Its organisation, whose credentials count first.
+    pub organisation: OrganisationId,
     /// Its source.
     pub source: SourceUrl,
     /// The credentials that were refused.
@@ -91,7 +93,7 @@ pub fn due(repository: &Repository, unfinished: Unfinished<'_>, id: TaskId, now:
 /// Tells what has to change before a repository is synced on schedule again, if its credentials were refused.
 fn paused(repository: &Repository) -> Option<Paused> {
     let (source, refused) = (repository.source.clone()?, repository.refused_credentials?);
-    Some(Paused { repository: repository.id, source, refused })
+    Some(Paused { repository: repository.id, organisation: repository.organisation, source, refused })
 }
 
 /// Returns how long after a look the next one is.
@@ -154,7 +156,8 @@ mod tests {
         let refused = CredentialRevision::new(7);
         let repository = Repository { refused_credentials: Some(refused), ..due_repository() };
         let source = repository.source.clone().unwrap();
-        let expected = Some(Paused { repository: repository.id, source, refused });
+        let Repository { id, organisation, .. } = repository;
+        let expected = Some(Paused { repository: id, organisation, source, refused });
         for (own, pause) in [(None, 300), (Some(1), 60), (Some(120), 120), (Some(7200), 300)] {
             let repository = Repository { sync_interval: own.map(Duration::from_secs), ..repository.clone() };
             let Due { repository, task, paused } = due(&repository, Unfinished::default(), TaskId::generate(), NOW);

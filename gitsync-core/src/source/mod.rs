@@ -36,9 +36,10 @@ mod tests;
 mod url;
 
 pub use builder::SourcePolicyBuilder;
+pub(crate) use credentials::stored::{KeyRing, StoredCredentials, check_credentials, no_keys};
 pub use credentials::{
-    ChainedCredentials, CredentialKind, CredentialProvider, CredentialRevision, CredentialScope, Credentials,
-    EnvironmentCredentials, FileCredentials, NoCredentials,
+    ChainedCredentials, CredentialKeys, CredentialKind, CredentialProvider, CredentialRevision, CredentialScope,
+    Credentials, EnvironmentCredentials, FileCredentials, NoCredentials, TOKEN_USER,
 };
 pub use host::{Host, HostKey};
 pub use parse::ParsedSource;

@@ -72,7 +72,9 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use gitsync_core::source::{CredentialProvider, CredentialRevision, NoCredentials, Scheme, SourcePolicy, SourceUrl};
+use gitsync_core::source::{
+    ChainedCredentials, CredentialProvider, CredentialRevision, NoCredentials, Scheme, SourcePolicy, SourceUrl,
+};
 use gitsync_core::transport::{CallLimits, Connection, HttpRequest, HttpResponse, Service, Transport};
 use gitsync_core::{Error, ErrorKind, Result};
 
@@ -172,6 +174,11 @@ impl Transport for NetTransport {
             Some(_) => self.credentials.revision(source).map(Some),
             None => Ok(None),
         }
+    }
+
+    fn asking_first(&self, credentials: Arc<dyn CredentialProvider>) -> Result<Arc<dyn Transport>> {
+        let chain = ChainedCredentials::new([credentials, Arc::clone(&self.credentials)]);
+        Ok(Arc::new(self.clone().with_credentials(Arc::new(chain))))
     }
 
     fn http(&self, request: HttpRequest<'_>, limits: &CallLimits) -> Result<HttpResponse> {

@@ -37,7 +37,7 @@ use crate::model::{Depth, Layout, Progress, TaskKind};
 use crate::plan::{MirrorKind, RefMapping};
 use crate::rules::Completion;
 use crate::store::{Recording, StartedWork};
-use crate::transport::CallLimits;
+use crate::transport::{CallLimits, Transport};
 
 /// What a completed attempt has to be finished with.
 #[derive(Debug)]
@@ -70,6 +70,7 @@ impl Attempt {
     pub(crate) fn new(
         parts: Arc<Parts>,
         started: StartedWork,
+        transport: Arc<dyn Transport>,
         time: StoreTime,
         cancellation: Cancellation,
     ) -> Result<Self> {
@@ -80,7 +81,6 @@ impl Attempt {
             deadline: Instant::now() + parts.options.task_time_limit,
             max_response_bytes: parts.options.max_response_bytes,
         };
-        let transport = Arc::clone(&parts.transport);
         Ok(Attempt {
             fence: storage.fence(started.repository.id),
             published: storage.published(&started.repository, &started.organisation),

@@ -17,6 +17,7 @@ mod retries;
 mod schedule;
 mod sources;
 mod storages;
+mod stored;
 mod syncs;
 mod trust;
 mod upkeep;

@@ -26,6 +26,7 @@ use crate::rules::{Completion, Outcome, job, lane, next_sync_at};
 use crate::source::{CredentialRevision, SourceUrl};
 use crate::state::TaskStatus;
 use crate::store::{StartedTask, StartedWork};
+use crate::transport::Transport;
 
 /// How long a worker waits for a hint that there is work before it looks again.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -212,22 +213,26 @@ impl JobRun {
             info!("task started");
             // A deletion has been promised: it is tried for ever.
             let gives_up = claimed.exhausted && started.task.kind != TaskKind::Delete;
-            // What the attempt will show upstream, or older: with newer ones it would not have been refused.
-            let credentials = self.credentials(&started).await;
-            let result =
-                if gives_up { Err(exhausted(&started)) } else { self.attempt(started.clone(), time.clone()).await };
+            let transport = if gives_up { Err(exhausted(&started)) } else { self.transport(&started).await };
+            let (credentials, result) = match transport {
+                Ok(transport) => {
+                    // What the attempt will show upstream, or older: with newer ones it would not have been refused.
+                    let credentials = credentials(Arc::clone(&transport), &started).await;
+                    (credentials, self.attempt(started.clone(), transport, time.clone()).await)
+                }
+                Err(error) => (None, Err(error)),
+            };
             self.conclude(claimed, &started, credentials, result, time.now()).await
         };
         attempt.instrument(span).await
     }
 
-    /// Tells which credentials the source of a task has, if it has one and that can be told.
-    async fn credentials(&self, started: &StartedWork) -> Option<CredentialRevision> {
-        let source = source(&started.task, &started.repository).cloned()?;
-        let transport = Arc::clone(&self.parts.transport);
-        let asked = tokio::time::timeout(PROVIDER_PATIENCE, blocking(move || transport.credential_revision(&source)));
-        // An error is that of the attempt, too.
-        asked.await.ok()?.ok().flatten()
+    /// Returns the way to upstreams for a task, and to push targets.
+    async fn transport(&self, started: &StartedWork) -> Result<Arc<dyn Transport>> {
+        match started.task.kind {
+            TaskKind::Maintain | TaskKind::Delete => Ok(Arc::clone(&self.parts.transport)),
+            _ => self.parts.transport_of(started.repository.organisation).await,
+        }
     }
 
     async fn not_started(&self, claimed: &ClaimedJob, error: &Error) -> Option<JobOutcome> {
@@ -286,8 +291,13 @@ impl JobRun {
     }
 
     /// Carries out an attempt; one that does not stop when told to is abandoned.
-    async fn attempt(&self, started: StartedWork, time: StoreTime) -> Result<(Done, Option<Timestamp>)> {
-        let attempt = Attempt::new(Arc::clone(&self.parts), started, time, self.live.cancellation())?;
+    async fn attempt(
+        &self,
+        started: StartedWork,
+        transport: Arc<dyn Transport>,
+        time: StoreTime,
+    ) -> Result<(Done, Option<Timestamp>)> {
+        let attempt = Attempt::new(Arc::clone(&self.parts), started, transport, time, self.live.cancellation())?;
         let abandoned = async {
             tokio::select! {
                 () = self.live.cancelled() => {}
@@ -367,6 +377,14 @@ impl JobRun {
             }
         }
     }
+}
+
+/// Tells which credentials the source of a task has, if it has one and that can be told.
+async fn credentials(transport: Arc<dyn Transport>, started: &StartedWork) -> Option<CredentialRevision> {
+    let source = source(&started.task, &started.repository).cloned()?;
+    let asked = tokio::time::timeout(PROVIDER_PATIENCE, blocking(move || transport.credential_revision(&source)));
+    // An error is that of the attempt, too.
+    asked.await.ok()?.ok().flatten()
 }
 
 /// Returns what a task takes from upstream by, if it does.

@@ -12,6 +12,9 @@ use crate::source::{Host, SourceUrl};
 /// How the names of the variables begin.
 const PREFIX: &str = "GITSYNC_CREDENTIAL_";
 
+/// How the names of others end that begin alike: those of the [keys](super::CredentialKeys) for stored credentials.
+const KEYS: [&str; 2] = ["KEYS", "KEYS_FILE"];
+
 /// Credentials for https sources from the environment of the process, as it was at its start:
 ///
 /// ```sh
@@ -65,7 +68,7 @@ impl EnvironmentCredentials {
     pub fn from_variables(variables: impl IntoIterator<Item = (String, String)>) -> Result<Self> {
         let mut given: HashMap<String, Given> = HashMap::new();
         for (name, value) in variables {
-            let Some(rest) = name.strip_prefix(PREFIX) else { continue };
+            let Some(rest) = name.strip_prefix(PREFIX).filter(|rest| !KEYS.contains(rest)) else { continue };
             let (host, what) = rest.rsplit_once('_').unwrap_or_default();
             if host.is_empty() {
                 return Err(invalid("the variable names no host", &name));
@@ -198,6 +201,8 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{variables:?}");
             assert!(!format!("{error:?} {error}").contains(secret), "{error:?}");
         }
-        assert!(EnvironmentCredentials::from_variables([("PATH".to_owned(), String::new())]).is_ok());
+        for other in ["PATH", "GITSYNC_CREDENTIAL_KEYS", "GITSYNC_CREDENTIAL_KEYS_FILE"] {
+            assert!(EnvironmentCredentials::from_variables([(other.to_owned(), secret.to_owned())]).is_ok());
+        }
     }
 }

@@ -20,8 +20,8 @@ const NAME: &str = "credentials file";
 /// The most entries of a file; each source is compared with all of them.
 const MAX_ENTRIES: usize = 10_000;
 
-/// The user that a token is sent with. Most forges look at the token alone.
-pub(super) const TOKEN_USER: &str = "x-access-token";
+/// The user that a token is sent with where none is given. Most forges look at the token alone.
+pub const TOKEN_USER: &str = "x-access-token";
 
 /// Credentials from a TOML file that only its owner may read:
 ///

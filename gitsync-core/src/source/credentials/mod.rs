@@ -6,6 +6,7 @@ mod file;
 mod kind;
 mod revision;
 mod scope;
+pub(crate) mod stored;
 
 use std::fmt;
 
@@ -13,10 +14,11 @@ use secrecy::SecretString;
 
 pub use self::chain::ChainedCredentials;
 pub use self::environment::EnvironmentCredentials;
-pub use self::file::FileCredentials;
+pub use self::file::{FileCredentials, TOKEN_USER};
 pub use self::kind::CredentialKind;
 pub use self::revision::CredentialRevision;
 pub use self::scope::CredentialScope;
+pub use self::stored::CredentialKeys;
 
 use super::SourceUrl;
 use crate::error::Result;

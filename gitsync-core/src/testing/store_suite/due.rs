@@ -123,8 +123,8 @@ pub async fn one_whose_credentials_were_refused_is_paused(h: StoreHarness) {
     let failed = h.repository(repository).await;
     assert_eq!((failed.refused_credentials, failed.next_sync_at), (Some(credentials), next));
 
-    let source = failed.source.clone().expect("it has a source");
-    let paused = Paused { repository, source, refused: credentials };
+    let (source, organisation) = (failed.source.clone().expect("it has a source"), failed.organisation);
+    let paused = Paused { repository, organisation, source, refused: credentials };
     // It may be the upstream that was wrong: once a day, at its moment, it is tried as if nothing had been refused.
     let mut looks = 0;
     let tried = loop {
