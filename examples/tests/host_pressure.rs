@@ -1,5 +1,7 @@
 //! How many requests a host gets at once follows what it answers.
 
+#![allow(clippy::unwrap_used, reason = "the functions of a test are tests")]
+
 use std::sync::Arc;
 use std::time::Duration;
 
