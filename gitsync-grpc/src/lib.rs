@@ -13,6 +13,7 @@ pub mod access;
 pub mod client;
 mod convert;
 mod places;
+mod secrets;
 pub mod server;
 mod service;
 mod status;

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use gitsync_core::engine::CreateRepository;
 use gitsync_core::model::{OrganisationId, RepositoryId, TaskId};
 use gitsync_core::plan::RefPattern;
-use gitsync_core::source::SourceUrl;
+use gitsync_core::source::{Credentials, SourceUrl};
 use gitsync_core::store::RepositoryPatch;
 use gitsync_core::testing::StoreCall;
 use gitsync_grpc::proto::*;
@@ -175,6 +175,32 @@ const METHODS: &[(&str, Need, Call)] = &[
         call!(list_push_targets, ListPushTargetsRequest { repository_id: |ids: Ids| ids.repository.0 }),
     ),
     (
+        "SetCredential",
+        Need::Admin,
+        call!(
+            set_credential,
+            SetCredentialRequest {
+                organisation_id: |ids: Ids| ids.organisation.0,
+                name: |_| "stored".to_owned(),
+                scope: |_| "a.example".to_owned(),
+                secret: |_| Some(set_credential_request::Secret::Bearer("classified".to_owned()))
+            }
+        ),
+    ),
+    (
+        "ListCredentials",
+        Need::Reader,
+        call!(list_credentials, ListCredentialsRequest { organisation_id: |ids: Ids| ids.organisation.0 }),
+    ),
+    (
+        "DeleteCredential",
+        Need::Admin,
+        call!(
+            delete_credential,
+            DeleteCredentialRequest { organisation_id: |ids: Ids| ids.organisation.0, name: |_| "stored".to_owned() }
+        ),
+    ),
+    (
         "ListBranches",
         Need::Reader,
         call!(list_branches, ListBranchesRequest { repository_id: |ids: Ids| ids.repository.0 }),
@@ -283,6 +309,11 @@ async fn prepare(world: &World, organisation: OrganisationId, name: &str, method
     if matches!(method, "RemovePushTarget" | "ListPushTargets") {
         world.gitsync.add_push_target(repository, &TARGET.parse().unwrap()).await.unwrap();
     }
+    if matches!(method, "DeleteCredential" | "ListCredentials") {
+        let (name, scope) = ("stored".parse().unwrap(), "a.example".parse().unwrap());
+        let secret = Credentials::Bearer("classified".into());
+        world.gitsync.set_credential(organisation, name, scope, &secret).await.unwrap();
+    }
     if method == "UnarchiveRepository" {
         world.gitsync.archive_repository(repository).await.unwrap();
     }
@@ -385,7 +416,12 @@ async fn public_repositories_are_read_without_a_token_where_the_server_says_so(k
                 if *need != Need::Reader
                     || matches!(
                         *method,
-                        "GetOrganisation" | "GetSyncTask" | "ListSyncTasks" | "WatchSyncTask" | "ListPushTargets"
+                        "GetOrganisation"
+                            | "GetSyncTask"
+                            | "ListSyncTasks"
+                            | "WatchSyncTask"
+                            | "ListPushTargets"
+                            | "ListCredentials"
                     )
                 {
                     continue;

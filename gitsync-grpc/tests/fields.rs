@@ -5,6 +5,7 @@ mod support;
 
 use gitsync_core::engine::CreateRepository;
 use gitsync_core::model::RepositoryId;
+use gitsync_grpc::proto::set_credential_request::Secret;
 use gitsync_grpc::proto::*;
 use tonic::Code;
 use tonic_types::StatusExt as _;
@@ -151,6 +152,42 @@ async fn bad_requests_name_their_field(kind: StoreKind) {
     refused!(client, remove_push_target, remove, {
         repository_id: repository.0 => InvalidArgument "url";
         url: "https://target.example/a".to_owned() => NotFound "";
+    });
+
+    let set = SetCredentialRequest {
+        organisation_id: empty.organisation.0,
+        name: "a".to_owned(),
+        scope: "a.example".to_owned(),
+        secret: Some(Secret::Bearer("s3cret".to_owned())),
+    };
+    client.set_credential(set.clone()).await.unwrap();
+    let user_password = |user: &str| {
+        let user = Some(user.to_owned());
+        Some(Secret::UserPassword(UserPassword { user, password: "s3cret".to_owned() }))
+    };
+    let key = SshKey { key: "ssh-ed25519 s3cret".to_owned(), passphrase: None };
+    refused!(client, set_credential, set.clone(), {
+        organisation_id: 99 => NotFound "";
+        name: "A b".to_owned() => InvalidArgument "name";
+        name: "b".to_owned() => AlreadyExists "";
+        scope: String::new() => InvalidArgument "scope";
+        scope: "https://a.example".to_owned() => InvalidArgument "scope";
+        scope: text(2000) => InvalidArgument "scope";
+        secret: None => InvalidArgument "secret";
+        secret: Some(Secret::Bearer("s3cret\n".to_owned())) => InvalidArgument "bearer";
+        secret: user_password("s3cret:") => InvalidArgument "user_password.user";
+        secret: Some(Secret::SshKey(key)) => InvalidArgument "ssh_key.key";
+        secret: Some(Secret::Bearer(text(16 * 1024 + 1))) => InvalidArgument "secret";
+    });
+    let list = ListCredentialsRequest { organisation_id: empty.organisation.0, ..ListCredentialsRequest::default() };
+    refused!(client, list_credentials, list, {
+        organisation_id: 99 => NotFound "";
+        page_token: "00".to_owned() => InvalidArgument "page_token";
+    });
+    let delete = DeleteCredentialRequest { organisation_id: empty.organisation.0, name: "a".to_owned() };
+    refused!(client, delete_credential, delete, {
+        name: "A b".to_owned() => InvalidArgument "name";
+        name: "b".to_owned() => NotFound "";
     });
 
     refused!(client, list_branches, ListBranchesRequest { repository_id: repository.0, ..ListBranchesRequest::default() }, {

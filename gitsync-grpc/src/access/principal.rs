@@ -14,7 +14,7 @@ pub enum Role {
     Reader,
     /// Creates, edits, syncs and archives repositories.
     Writer,
-    /// Deletes repositories; in all organisations, also creates organisations.
+    /// Deletes repositories, sets push targets and credentials; in all organisations, also creates organisations.
     Admin,
 }
 

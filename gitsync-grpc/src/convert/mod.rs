@@ -1,5 +1,6 @@
 //! From the model to messages.
 
+mod credential;
 mod push_target;
 mod records;
 mod repository;
@@ -13,6 +14,7 @@ use gitsync_core::{ErrorKind, Timestamp};
 
 use crate::proto;
 
+pub(crate) use credential::credential;
 pub(crate) use push_target::push_target;
 pub(crate) use records::{branch, commit, public_ref_update, ref_update};
 pub(crate) use repository::{public_repository, repository};

@@ -1,5 +1,6 @@
 //! The service over an engine.
 
+mod credentials;
 mod known;
 mod organisations;
 mod page;
@@ -173,6 +174,9 @@ methods! {
     add_push_target(AddPushTargetRequest) -> PushTarget, by known_caller;
     remove_push_target(RemovePushTargetRequest) -> RemovePushTargetResponse, by known_caller;
     list_push_targets(ListPushTargetsRequest) -> ListPushTargetsResponse, by known_caller;
+    set_credential(SetCredentialRequest) -> Credential, by known_caller;
+    list_credentials(ListCredentialsRequest) -> ListCredentialsResponse, by known_caller;
+    delete_credential(DeleteCredentialRequest) -> DeleteCredentialResponse, by known_caller;
     list_branches(ListBranchesRequest) -> ListBranchesResponse, by caller;
     list_commits(ListCommitsRequest) -> ListCommitsResponse, by caller;
     list_ref_updates(ListRefUpdatesRequest) -> ListRefUpdatesResponse, by caller;

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use gitsync_core::engine::CreateRepository;
 use gitsync_core::memory::ScriptedBackend;
 use gitsync_core::model::{OrganisationId, RepositoryId, TaskId};
-use gitsync_core::source::{SourcePolicy, SourceUrl};
+use gitsync_core::source::{CredentialKeys, SourcePolicy, SourceUrl};
 use gitsync_core::testing::{FaultyStore, Offline};
 use gitsync_core::{Cancellation, GitSync, Result};
 use gitsync_grpc::Service;
@@ -99,6 +99,7 @@ impl World {
             .queue(queue)
             .backend(Arc::new(backend.clone()))
             .transport(Arc::new(Offline))
+            .credential_keys(Arc::new(CredentialKeys::from_text(&format!("k:{}", "07".repeat(32))).unwrap()))
             .policy(SourcePolicy::builder().push_host("*").unwrap().build().unwrap())
             .repos_dir(dir.path().join("repos"))
             .build()
