@@ -182,11 +182,11 @@ pub trait Transport: fmt::Debug + Send + Sync {
         Ok(None)
     }
 
-    /// Takes what upstreams were shown to prove who asks out of a text by one of them, in the common encodings as well; `None` if
-    /// there is nothing of it. A server that is broken, or worse, repeats what it is told, and what it says is stored and shown.
+    /// Takes what the host of a source was shown to prove who asks out of a text by it, in the common encodings as well; `None`
+    /// if there is nothing of it. A server that is broken, or worse, repeats what it is told, and what it says is stored and shown.
     ///
     /// Its errors have none of it already; this is for what engines read from its streams.
-    fn hide_secrets(&self, _text: &str) -> Option<String> {
+    fn hide_secrets(&self, _source: &SourceUrl, _text: &str) -> Option<String> {
         None
     }
 

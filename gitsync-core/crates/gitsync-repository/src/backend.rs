@@ -82,7 +82,7 @@ impl<E: Engine> GitBackend for Backend<E> {
         let limits = context.limits.clone();
         let list = move |limits: &CallLimits| {
             let call = Call::new(&source, &context, limits);
-            this.engine.list(&call, &this.remembered).map_err(|error| without_secrets(error, &context))
+            this.engine.list(&call, &this.remembered).map_err(|error| without_secrets(error, &call))
         };
         self.pool.run_within(&limits, list).await
     }
@@ -94,7 +94,7 @@ impl<E: Engine> GitBackend for Backend<E> {
             let repository = this.engine.open(&dir)?;
             let call = Call::new(&request.source, &context, limits);
             let fetched = this.engine.fetch(&repository, &request, &call, &*context.progress, &this.remembered);
-            let mut fetched = fetched.map_err(|error| without_secrets(error, &context))?;
+            let mut fetched = fetched.map_err(|error| without_secrets(error, &call))?;
             if fetched.shallow.is_some() {
                 // What lies behind commits that were there may have come now.
                 fetched.packs.clear();
@@ -193,15 +193,15 @@ impl<E: Engine> GitBackend for Backend<E> {
         let push = move |limits: &CallLimits| {
             let call = Call::new(&request.target, &context, limits);
             let pushed = push(&*engine, &engine.open(&dir)?, &request, &*permit, &call);
-            pushed.map_err(|error| without_secrets(error, &context))
+            pushed.map_err(|error| without_secrets(error, &call))
         };
         self.pool.run_within(&limits, push).await
     }
 }
 
 /// What an upstream says may be anywhere in an error, such as in the name of a reference.
-fn without_secrets(error: Error, context: &CallContext) -> Error {
-    error.hiding(|text| context.transport.hide_secrets(text))
+fn without_secrets(error: Error, call: &Call) -> Error {
+    error.hiding(|text| call.transport.hide_secrets(&call.source, text))
 }
 
 /// What is there is not what was planned, and is recorded as if it were until the next sync sees it.

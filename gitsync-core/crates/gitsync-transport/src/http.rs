@@ -86,7 +86,7 @@ pub(crate) fn exchange(
     }
 
     if let Some(proxy) = transport.proxy_of(source) {
-        proxy.remember_in(&transport.shown);
+        proxy.remember_in(&transport.shown, source);
     }
     let client = transport.clients.of(source, &transport.options);
     let guard = Guard { limits: limits.clone(), idle: transport.options.idle_timeout };
@@ -141,7 +141,7 @@ fn authorization(transport: &NetTransport, source: &SourceUrl) -> Result<Option<
         return Ok(None);
     }
     let Some(credentials) = transport.credentials.credentials(source)? else { return Ok(None) };
-    transport.shown.remember(&credentials);
+    transport.shown.remember(source, &credentials);
     let text = match credentials {
         Credentials::UserPassword { user, password } => {
             format!("Basic {}", BASE64.encode(format!("{user}:{}", password.expose_secret())))

@@ -178,7 +178,9 @@ impl Transport for NetTransport {
 
     fn asking_first(&self, credentials: Arc<dyn CredentialProvider>) -> Result<Arc<dyn Transport>> {
         let chain = ChainedCredentials::new([credentials, Arc::clone(&self.credentials)]);
-        Ok(Arc::new(self.clone().with_credentials(Arc::new(chain))))
+        // What is shown for one organisation is nothing to look for in what others are told.
+        let own = NetTransport { shown: Shown::default(), ..self.clone() };
+        Ok(Arc::new(own.with_credentials(Arc::new(chain))))
     }
 
     fn http(&self, request: HttpRequest<'_>, limits: &CallLimits) -> Result<HttpResponse> {
@@ -210,7 +212,7 @@ impl Transport for NetTransport {
         connected.map_err(|error| self.shown.clean(error, url))
     }
 
-    fn hide_secrets(&self, text: &str) -> Option<String> {
-        self.shown.hide(text)
+    fn hide_secrets(&self, source: &SourceUrl, text: &str) -> Option<String> {
+        self.shown.hide(source, text)
     }
 }

@@ -1,4 +1,7 @@
 //! What upstreams were shown to prove who asks, so that it is found in what they say.
+//!
+//! A host is searched for what it was shown itself and for nothing else: by what is taken out of its answers whoever has a
+//! repository there could find out what was shown to others.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -6,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use gitsync_core::source::{Credentials, SourceUrl};
+use gitsync_core::source::{Credentials, HostKey, SourceUrl};
 use gitsync_core::{Error, ErrorKind};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
@@ -24,8 +27,9 @@ const MIN_BYTES: usize = 4;
 #[derive(Clone, Default)]
 pub(crate) struct Shown(Arc<Mutex<VecDeque<Entry>>>);
 
-/// A secret, and the forms in which it may come back, in lower case.
+/// A secret, to which host it was shown, and the forms in which it may come back, in lower case.
 struct Entry {
+    host: HostKey,
     secret: SecretString,
     forms: Vec<SecretString>,
 }
@@ -37,26 +41,27 @@ impl fmt::Debug for Shown {
 }
 
 impl Shown {
-    /// Remembers credentials that are about to be used.
-    pub(crate) fn remember(&self, credentials: &Credentials) {
+    /// Remembers credentials that are about to be shown to the host of a source.
+    pub(crate) fn remember(&self, source: &SourceUrl, credentials: &Credentials) {
+        let host = source.host_key();
         match credentials {
-            Credentials::UserPassword { user, password } => self.remember_login(user, password),
-            Credentials::Bearer(token) => self.keep(token.expose_secret(), || forms(token.expose_secret())),
+            Credentials::UserPassword { user, password } => self.remember_login(source, user, password),
+            Credentials::Bearer(token) => self.keep(host, token.expose_secret(), || forms(token.expose_secret())),
             Credentials::SshKey { key, passphrase } => {
                 // None of it is sent. But there are hosts that know more of us than what they were told by ssh.
-                self.keep(key.expose_secret(), || lines(key.expose_secret()));
+                self.keep(host.clone(), key.expose_secret(), || lines(key.expose_secret()));
                 if let Some(passphrase) = passphrase {
-                    self.keep(passphrase.expose_secret(), || forms(passphrase.expose_secret()));
+                    self.keep(host, passphrase.expose_secret(), || forms(passphrase.expose_secret()));
                 }
             }
             _ => {}
         }
     }
 
-    /// Remembers a user and a password, which are sent as one.
-    pub(crate) fn remember_login(&self, user: &str, password: &SecretString) {
+    /// Remembers a user and a password, which are sent as one, to the host of a source or on the way to it.
+    pub(crate) fn remember_login(&self, source: &SourceUrl, user: &str, password: &SecretString) {
         let login = format!("{user}:{}", password.expose_secret());
-        self.keep(&login, || {
+        self.keep(source.host_key(), &login, || {
             // Some hosts take a token in the place of the user.
             let secret = [password.expose_secret(), "x-oauth-basic"];
             let secret = if secret[0].is_empty() || secret[0] == secret[1] { user } else { secret[0] };
@@ -64,17 +69,23 @@ impl Shown {
         });
     }
 
-    fn keep(&self, secret: &str, forms: impl FnOnce() -> Vec<String>) {
+    fn keep(&self, host: HostKey, secret: &str, forms: impl FnOnce() -> Vec<String>) {
         let mut kept = self.kept();
-        let entry = match kept.iter().position(|entry| entry.secret.expose_secret() == secret) {
+        let is_it = |entry: &Entry| entry.host == host && entry.secret.expose_secret() == secret;
+        let entry = match kept.iter().position(is_it) {
             Some(at) => kept.remove(at),
             None => None,
         };
         let new = || {
             let forms = forms().into_iter().filter(|form| form.len() >= MIN_BYTES);
-            Entry { secret: secret.into(), forms: forms.map(|form| form.to_ascii_lowercase().into()).collect() }
+            Entry {
+                host: host.clone(),
+                secret: secret.into(),
+                forms: forms.map(|form| form.to_ascii_lowercase().into()).collect(),
+            }
         };
-        kept.push_front(entry.unwrap_or_else(new));
+        let entry = entry.unwrap_or_else(new);
+        kept.push_front(entry);
         kept.truncate(MAX_KEPT);
     }
 
@@ -82,12 +93,13 @@ impl Shown {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns a text without any of it; `None` if there is nothing of it in there.
-    pub(crate) fn hide(&self, text: &str) -> Option<String> {
+    /// Returns what the host of a source said without what it was shown; `None` if there is nothing of it in there.
+    pub(crate) fn hide(&self, source: &SourceUrl, text: &str) -> Option<String> {
+        let host = source.host_key();
         // Names of hosts come back in lower case, and hexadecimal numbers are written in both. No byte gets elsewhere by that.
         let lower = text.to_ascii_lowercase();
         let mut hidden = vec![false; text.len()];
-        for form in self.kept().iter().flat_map(|entry| &entry.forms) {
+        for form in self.kept().iter().filter(|entry| entry.host == host).flat_map(|entry| &entry.forms) {
             let form = form.expose_secret();
             if form.len() > text.len() {
                 continue;
@@ -114,13 +126,13 @@ impl Shown {
 
     /// Returns an error of a call without any of it.
     pub(crate) fn clean(&self, error: Error, source: &SourceUrl) -> Error {
-        if error.redirect_target().is_some_and(|target| self.hide(target).is_some()) {
+        if error.redirect_target().is_some_and(|target| self.hide(source, target).is_some()) {
             // To follow it would tell others what only this one is to know, and it might become the address of the repository.
             return Error::new(ErrorKind::SourceRefused, "the upstream leads to an address with our credentials in it")
                 .with("url", source)
                 .hint("whoever runs the server can read them, and so perhaps can others; use other ones");
         }
-        error.hiding(|text| self.hide(text))
+        error.hiding(|text| self.hide(source, text))
     }
 }
 
@@ -162,9 +174,13 @@ mod tests {
 
     const SECRET: &str = "s/3cr+et&=~ %1";
 
+    fn source() -> SourceUrl {
+        "https://host.example/a.git".parse().unwrap()
+    }
+
     fn shown() -> Shown {
         let shown = Shown::default();
-        shown.remember(&Credentials::UserPassword { user: "mirror".to_owned(), password: SECRET.into() });
+        shown.remember(&source(), &Credentials::UserPassword { user: "mirror".to_owned(), password: SECRET.into() });
         shown
     }
 
@@ -173,35 +189,44 @@ mod tests {
         let shown = shown();
         let header = STANDARD_NO_PAD.encode(format!("mirror:{SECRET}"));
         for form in forms(SECRET).into_iter().chain([header, SECRET.to_uppercase()]) {
-            let hidden = shown.hide(&format!("ä <{form}> ö"));
+            let hidden = shown.hide(&source(), &format!("ä <{form}> ö"));
             assert_eq!(hidden.as_deref(), Some("ä <***> ö"), "{form}");
         }
         for before in 0..5 {
             let text = STANDARD_NO_PAD.encode(format!("{}{SECRET}", "x".repeat(before)));
-            let hidden = shown.hide(&text).unwrap();
+            let hidden = shown.hide(&source(), &text).unwrap();
             assert!(hidden.len() < MASK.len() + (before + 2) * 8 / 6 + 1, "{hidden}");
         }
-        assert_eq!(shown.hide(&format!("{SECRET}{SECRET} and {SECRET}")).unwrap(), "*** and ***");
+        assert_eq!(shown.hide(&source(), &format!("{SECRET}{SECRET} and {SECRET}")).unwrap(), "*** and ***");
         for other in ["mirror", "nothing", ""] {
-            assert_eq!(shown.hide(other), None, "{other}");
+            assert_eq!(shown.hide(&source(), other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_host_learns_nothing_of_what_was_shown_to_others() {
+        let other = "https://other.example/a.git".parse().unwrap();
+        assert_eq!(shown().hide(&other, SECRET), None);
     }
 
     #[test]
     fn a_token_in_the_place_of_the_user_is_one() {
         for password in ["", "x-oauth-basic"] {
             let shown = Shown::default();
-            shown.remember(&Credentials::UserPassword { user: "t0ken".to_owned(), password: password.into() });
-            assert_eq!(shown.hide("a t0ken").as_deref(), Some("a ***"));
+            shown.remember(
+                &source(),
+                &Credentials::UserPassword { user: "t0ken".to_owned(), password: password.into() },
+            );
+            assert_eq!(shown.hide(&source(), "a t0ken").as_deref(), Some("a ***"));
         }
     }
 
     #[test]
     fn keys_and_passphrases_are_hidden_too() {
         let (key, shown) = ("-----BEGIN\nb3BlbnNzaC1rZXk\n-----END\n", Shown::default());
-        shown.remember(&Credentials::SshKey { key: key.into(), passphrase: Some("open it".into()) });
-        assert_eq!(shown.hide("b3BlbnNzaC1rZXk or open it").as_deref(), Some("*** or ***"));
-        assert_eq!(shown.hide("-----BEGIN"), None);
+        shown.remember(&source(), &Credentials::SshKey { key: key.into(), passphrase: Some("open it".into()) });
+        assert_eq!(shown.hide(&source(), "b3BlbnNzaC1rZXk or open it").as_deref(), Some("*** or ***"));
+        assert_eq!(shown.hide(&source(), "-----BEGIN"), None);
     }
 
     #[test]
@@ -209,19 +234,19 @@ mod tests {
         let shown = Shown::default();
         let token = |number: usize| Credentials::Bearer(format!("token-{number:04}").into());
         for number in 0..MAX_KEPT {
-            shown.remember(&token(number));
+            shown.remember(&source(), &token(number));
         }
-        shown.remember(&token(0));
-        shown.remember(&token(MAX_KEPT));
+        shown.remember(&source(), &token(0));
+        shown.remember(&source(), &token(MAX_KEPT));
         assert_eq!(shown.kept().len(), MAX_KEPT);
         for (number, is_kept) in [(0, true), (1, false), (2, true), (MAX_KEPT, true)] {
-            assert_eq!(shown.hide(&format!("token-{number:04}")).is_some(), is_kept, "{number}");
+            assert_eq!(shown.hide(&source(), &format!("token-{number:04}")).is_some(), is_kept, "{number}");
         }
     }
 
     #[test]
     fn an_address_with_credentials_is_not_followed() {
-        let (shown, source) = (shown(), "https://host.example/a.git".parse().unwrap());
+        let (shown, source) = (shown(), source());
         let redirect = |to: &str| Error::new(ErrorKind::SourceRedirected, "elsewhere").redirected_to(to);
         let target = Url::parse("https://host.example/").unwrap().join(&format!("{}/a.git", in_path(SECRET))).unwrap();
         let refused = shown.clean(redirect(target.as_str()), &source);

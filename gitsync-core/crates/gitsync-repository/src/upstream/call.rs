@@ -41,7 +41,7 @@ impl Call {
     /// Returns what the upstream said without what it was shown to prove who asks. That comes first: whatever else is done to
     /// the text, such as cutting it, leaves parts of a secret that nobody recognizes.
     pub fn hide_secrets<'t>(&self, said: &'t str) -> Cow<'t, str> {
-        self.transport.hide_secrets(said).map_or(Cow::Borrowed(said), Cow::Owned)
+        self.transport.hide_secrets(&self.source, said).map_or(Cow::Borrowed(said), Cow::Owned)
     }
 
     /// Returns a call to the same upstream of which a failure is its own affair.

@@ -9,7 +9,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::str::FromStr;
 use std::time::Duration;
 
-use gitsync_core::source::{Host, redact};
+use gitsync_core::source::{Host, SourceUrl, redact};
 use gitsync_core::{Error, ErrorKind, Result};
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -69,10 +69,10 @@ impl Proxy {
         Ok(self)
     }
 
-    /// Remembers what it is about to be shown.
-    pub(crate) fn remember_in(&self, shown: &Shown) {
+    /// Remembers what it is about to be shown on the way to a source.
+    pub(crate) fn remember_in(&self, shown: &Shown, source: &SourceUrl) {
         if let Some(Login { user, password }) = &self.login {
-            shown.remember_login(user, password);
+            shown.remember_login(source, user, password);
         }
     }
 

@@ -104,7 +104,7 @@ impl<'a> Client<'a> {
         let options = &transport.options;
         let known_hosts = known_hosts::trusted(options).map_err(|error| error.with("url", url))?;
         let credentials = transport.credentials.credentials(url)?;
-        credentials.iter().for_each(|credentials| transport.shown.remember(credentials));
+        credentials.iter().for_each(|credentials| transport.shown.remember(url, credentials));
         let key = match credentials {
             None => None,
             Some(Credentials::SshKey { key, passphrase }) => {
@@ -148,7 +148,7 @@ impl<'a> Client<'a> {
     fn start(&self, command: Command) -> Result<Connection> {
         let failed = {
             let (url, has_key, shown) = (self.url.clone(), self.key.is_some(), self.shown.clone());
-            move |complaint: &str| explain(shown.hide(complaint).as_deref().unwrap_or(complaint), &url, has_key)
+            move |complaint: &str| explain(shown.hide(&url, complaint).as_deref().unwrap_or(complaint), &url, has_key)
         };
         let started = process::connect(command, self.guard.clone(), Box::new(failed)).map_err(|error| {
             let error = error.with("url", self.url);
