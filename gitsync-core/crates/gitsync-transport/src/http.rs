@@ -60,9 +60,11 @@ fn client(options: &NetOptions, host: Option<&HostOptions>, resolver: &GuardedRe
         .build();
     let authorities = [&options.ca_certificates].into_iter().chain(host.map(|host| &host.ca_certificates));
     let certificate = host.and_then(|host| host.client_certificate.as_ref());
+    let proxy = host.and_then(|host| host.proxy.clone());
     let sockets = SocketConnector {
         timeout: options.connect_timeout,
-        proxy: host.and_then(|host| host.proxy.clone()),
+        // What a source asks of us is shown to no proxy.
+        proxy: proxy.map(|proxy| (proxy, TlsConnector::new(authorities.clone(), None))),
         resolver: resolver.clone(),
     };
     Agent::with_parts(config, sockets.chain(TlsConnector::new(authorities, certificate)), resolver.clone())

@@ -40,7 +40,7 @@ pub struct NetOptions {
     pub known_hosts: Vec<PathBuf>,
     /// Further lines as in those files. None.
     pub host_keys: Vec<String>,
-    /// Authorities that `https` sources on all hosts are trusted by, beside the public ones. None.
+    /// Authorities that `https` sources on all hosts, and `https` proxies, are trusted by, beside the public ones. None.
     pub ca_certificates: CaCertificates,
     /// What is set for some hosts. The first that selects a host holds, and no other. None.
     pub hosts: Vec<HostOptions>,
@@ -61,7 +61,7 @@ pub struct NetOptions {
 pub struct HostOptions {
     /// The hosts.
     pub pattern: HostPattern,
-    /// Authorities that are trusted for these hosts alone, beside those that are for all.
+    /// Authorities that are trusted for these hosts and their `https` proxy alone, beside those that are for all.
     pub ca_certificates: CaCertificates,
     /// What these hosts are shown if they ask for a certificate.
     pub client_certificate: Option<ClientCertificate>,

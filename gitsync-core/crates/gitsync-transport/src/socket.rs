@@ -4,17 +4,20 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use rustls::{ClientConnection, StreamOwned};
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport};
 
 use crate::limits::{SLICE, from_io, in_slices, on_a_thread};
 use crate::proxy::Proxy;
 use crate::resolver::GuardedResolver;
+use crate::tls::TlsConnector;
 
 /// Connects to the addresses the resolver has checked, and to nothing else, be it through a proxy.
 #[derive(Debug)]
 pub(crate) struct SocketConnector {
     pub(crate) timeout: Duration,
-    pub(crate) proxy: Option<Proxy>,
+    /// The proxy, and how a connection to it is made secure if it has to be.
+    pub(crate) proxy: Option<(Proxy, TlsConnector)>,
     pub(crate) resolver: GuardedResolver,
 }
 
@@ -23,8 +26,8 @@ impl Connector<()> for SocketConnector {
 
     fn connect(&self, details: &ConnectionDetails<'_>, _chained: Option<()>) -> Result<Option<Socket>, ureq::Error> {
         let stream = match &self.proxy {
-            None => dial(&details.addrs, self.timeout)?,
-            Some(proxy) => proxy.dial(&self.resolver, &details.addrs, self.timeout)?,
+            None => Stream::Clear(Wire(dial(&details.addrs, self.timeout)?)),
+            Some((proxy, tls)) => proxy.dial(tls, &self.resolver, &details.addrs, self.timeout)?,
         };
         let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
         Ok(Some(Socket { stream, buffers }))
@@ -58,9 +61,69 @@ pub(crate) fn share(end: Instant, left: usize) -> Duration {
     (end.saturating_duration_since(Instant::now()) / left).max(Duration::from_millis(100))
 }
 
-/// A TCP connection. The time limits of the HTTP client are not used: those of the current call hold.
+/// A TCP connection whose waits end by the limits of the call that waits.
+pub(crate) struct Wire(pub(crate) TcpStream);
+
+impl Read for Wire {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        in_slices(|| self.0.read(buffer))
+    }
+}
+
+impl Write for Wire {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        in_slices(|| self.0.write(buffer))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What leads to a host.
+pub(crate) enum Stream {
+    Clear(Wire),
+    /// By a proxy, to which nobody on the way can read.
+    Secure(Box<StreamOwned<ClientConnection, Wire>>),
+}
+
+impl Stream {
+    fn wire(&self) -> &TcpStream {
+        match self {
+            Stream::Clear(wire) => &wire.0,
+            Stream::Secure(stream) => &stream.sock.0,
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Clear(wire) => wire.read(buffer),
+            Stream::Secure(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        match self {
+            Stream::Clear(wire) => wire.write(buffer),
+            Stream::Secure(stream) => stream.write(buffer),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Stream::Clear(wire) => wire.flush(),
+            Stream::Secure(stream) => stream.flush(),
+        }
+    }
+}
+
+/// A connection to a host. The time limits of the HTTP client are not used: those of the current call hold.
 pub(crate) struct Socket {
-    stream: TcpStream,
+    stream: Stream,
     buffers: LazyBuffers,
 }
 
@@ -70,19 +133,14 @@ impl Transport for Socket {
     }
 
     fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
-        let mut output = &self.buffers.output()[..amount];
-        while !output.is_empty() {
-            match in_slices(|| (&self.stream).write(output))? {
-                0 => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
-                written => output = &output[written..],
-            }
-        }
+        self.stream.write_all(&self.buffers.output()[..amount])?;
+        self.stream.flush()?;
         Ok(())
     }
 
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
         let input = self.buffers.input_append_buf();
-        let amount = in_slices(|| (&self.stream).read(input))?;
+        let amount = self.stream.read(input)?;
         self.buffers.input_appended(amount);
         Ok(amount > 0)
     }
@@ -95,12 +153,12 @@ impl Transport for Socket {
             stream.set_nonblocking(false)?;
             io::Result::Ok(matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock))
         };
-        idle(&self.stream).unwrap_or(false)
+        idle(self.stream.wire()).unwrap_or(false)
     }
 }
 
 impl std::fmt::Debug for Socket {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Socket").field("peer", &self.stream.peer_addr().ok()).finish_non_exhaustive()
+        f.debug_struct("Socket").field("peer", &self.stream.wire().peer_addr().ok()).finish_non_exhaustive()
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use gitsync_core::source::{Scheme, SourcePolicy, SourceUrl};
-use gitsync_core::testing::{Authority, ProxyProtocol, ProxyServer, TlsServer};
+use gitsync_core::testing::{Authority, Identity, ProxyProtocol, ProxyServer, TlsServer};
 use gitsync_core::transport::{HttpRequest, Service, Transport};
 use gitsync_core::{Error, ErrorKind, Result};
 use gitsync_transport::{CaCertificates, HostOptions, NetOptions, NetTransport, Proxy};
@@ -152,7 +152,7 @@ fn a_proxy_that_does_not_connect_is_unreachable() {
         assert!(error.is_retryable());
     }
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    for scheme in ["http", "socks5"] {
+    for scheme in ["http", "https", "socks5"] {
         let error = failure(&format!("{scheme}://{closed}"), None);
         assert_eq!((error.kind(), error.message()), (ErrorKind::SourceUnreachable, "the proxy cannot be reached"));
     }
@@ -180,17 +180,98 @@ fn what_is_no_proxy_is_told() {
     }
 }
 
+/// Puts TLS in front of a proxy, and returns how that is configured.
+fn secured(proxy: &ProxyServer, identity: &Identity) -> (TlsServer, String) {
+    let behind = proxy.url().strip_prefix("http://").unwrap().parse().unwrap();
+    let tls = TlsServer::start(behind, identity, None);
+    let url = format!("https://{}", tls.address());
+    (tls, url)
+}
+
+#[test]
+fn a_proxy_by_https_is_asked_for_both_kinds_of_sources() {
+    let (server, authority) = (Server::answering(OK), Authority::default());
+    let tls = TlsServer::start(server.address, &authority.issue("git.example"), None);
+    let (clear, secure) = (server.address, tls.address());
+    let ca_certificates = CaCertificates::from_pem_files([authority.file()]).unwrap();
+    for login in [None, Some(LOGIN)] {
+        let reach = move |asked: SocketAddr| Some(if asked.port() == 443 { secure } else { clear });
+        let proxy = ProxyServer::start(ProxyProtocol::Http, login, reach);
+        let (_tls, url) = secured(&proxy, &authority.issue("127.0.0.1"));
+        let options = NetOptions { ca_certificates: ca_certificates.clone(), ..NetOptions::default() };
+        let transport = through(&url, login, options);
+        for _ in 0..2 {
+            assert_eq!(get(&transport, "http://git.example/a.git").unwrap(), "hello");
+            assert_eq!(get(&transport, "https://git.example/a.git").unwrap(), "hello");
+        }
+        assert_eq!(proxy.asked(), ["192.0.32.8:80", "192.0.32.8:443"], "connections are used again");
+    }
+}
+
+#[test]
+fn a_proxy_is_told_nothing_before_it_has_proved_who_it_is() {
+    let (authority, stranger) = (Authority::default(), Authority::default());
+    let ca_certificates = CaCertificates::from_pem_files([authority.file()]).unwrap();
+    for (identity, reason) in [
+        (authority.issue("proxy.example"), "the certificate of the server is for another name"),
+        (authority.issue_expired("127.0.0.1"), "the certificate of the server has expired"),
+        (stranger.issue("127.0.0.1"), "the certificate of the server is of an authority that is not trusted"),
+    ] {
+        let proxy = ProxyServer::start(ProxyProtocol::Http, Some(LOGIN), |_| None);
+        let (tls, url) = secured(&proxy, &identity);
+        let options = NetOptions { ca_certificates: ca_certificates.clone(), ..NetOptions::default() };
+        let error = get(&through(&url, Some(LOGIN), options), "http://git.example/a.git").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::SourceUnreachable);
+        assert_eq!(error.message(), "no secure connection to the proxy is possible");
+        let says = |fact: (&str, &str)| error.context().any(|told| told == fact);
+        assert!(says(("proxy", &url)) && says(("reason", reason)), "{error:?}");
+        assert!(!error.is_retryable() && error.hint_text().is_some());
+        assert!(!format!("{error} {error:?}").contains("s3cret"));
+        assert_eq!((tls.connections(), proxy.connections()), (1, 0), "there was one attempt, and nothing came through");
+    }
+}
+
+#[test]
+fn authorities_of_a_host_are_those_of_its_proxy() {
+    let (server, authority) = (Server::answering(OK), Authority::default());
+    let address = server.address;
+    let proxy = ProxyServer::start(ProxyProtocol::Http, None, move |_| Some(address));
+    let (_tls, url) = secured(&proxy, &authority.issue("127.0.0.1"));
+    let host = |pattern: &str, trusts: bool| {
+        let mut host = HostOptions::new(pattern.parse().unwrap());
+        host.proxy = Some(url.parse().unwrap());
+        if trusts {
+            host.ca_certificates = CaCertificates::from_pem_files([authority.file()]).unwrap();
+        }
+        host
+    };
+    let hosts = vec![host("git.example", true), host("*.example", false)];
+    let transport = NetTransport::new(public(), NetOptions { hosts, ..NetOptions::default() })
+        .with_lookup(|_| Ok(vec![PUBLIC.into()]));
+    assert_eq!(get(&transport, "http://git.example/a.git").unwrap(), "hello");
+    let error = get(&transport, "http://other.example/a.git").unwrap_err();
+    assert_eq!(error.message(), "no secure connection to the proxy is possible");
+}
+
+#[test]
+fn what_speaks_no_tls_is_no_proxy_by_https() {
+    let proxy = ProxyServer::start(ProxyProtocol::Http, None, |_| None);
+    let error = failure(&proxy.url().replace("http://", "https://"), Some(LOGIN));
+    assert_eq!(error.kind(), ErrorKind::SourceUnreachable);
+    assert!(proxy.asked().is_empty());
+}
+
 #[test]
 fn a_proxy_that_stalls_ends_by_the_idle_limit() {
     let (_open, gate) = Gate::new();
     let (gate, listener) = (Mutex::new(gate), TcpListener::bind("127.0.0.1:0").unwrap());
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
-        let held: Vec<_> = listener.incoming().take(2).collect();
+        let held: Vec<_> = listener.incoming().take(3).collect();
         gate.lock().unwrap().wait();
         drop(held);
     });
-    for scheme in ["http", "socks5"] {
+    for scheme in ["http", "https", "socks5"] {
         let options = NetOptions { idle_timeout: Duration::from_millis(300), ..NetOptions::default() };
         let transport = through(&format!("{scheme}://{address}"), None, options);
         assert_eq!(get(&transport, "http://git.example/a.git").unwrap_err().kind(), ErrorKind::Timeout);
@@ -199,7 +280,8 @@ fn a_proxy_that_stalls_ends_by_the_idle_limit() {
 
 #[test]
 fn addresses_of_proxies_are_checked_and_logins_never_shown() {
-    for text in ["http://proxy.example:3128", "http://10.0.0.1:80/", "socks5://[::1]:1080"] {
+    let fine = ["http://proxy.example:3128", "http://10.0.0.1:80/", "https://proxy.example:443", "socks5://[::1]:1080"];
+    for text in fine {
         let proxy: Proxy = text.parse().unwrap();
         assert_eq!(proxy.to_string(), text.trim_end_matches('/'));
         let proxy = proxy.with_login("me", "s3cret".into()).unwrap();
@@ -209,7 +291,7 @@ fn addresses_of_proxies_are_checked_and_logins_never_shown() {
         "",
         "proxy.example:3128",
         "http://proxy.example",
-        "https://proxy.example:443",
+        "https://proxy.example",
         "socks4://proxy.example:1080",
         "http://me:s3cret@proxy.example:3128",
         "http://proxy.example:0",

@@ -4,8 +4,8 @@ mod connect;
 mod socks;
 
 use std::fmt;
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io;
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -13,16 +13,20 @@ use gitsync_core::source::{Host, SourceUrl, redact};
 use gitsync_core::{Error, ErrorKind, Result};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::limits::{from_io, in_slices, into_io};
+use crate::limits::{from_io, into_io};
 use crate::resolver::GuardedResolver;
 use crate::shown::Shown;
-use crate::socket::dial;
+use crate::socket::{Stream, Wire, dial};
+use crate::tls::{self, TlsConnector};
 
 /// The longest user or password; SOCKS has one byte for its length.
 const MAX_LOGIN: usize = 255;
 
-/// A proxy that connects to hosts for us: `http://host:port`, which is asked by `CONNECT` also for `http` sources, or
-/// `socks5://host:port`. The login is given apart, and shown nowhere.
+/// A proxy that connects to hosts for us: `http://host:port` or, over TLS, `https://host:port`, which is asked by `CONNECT` also
+/// for `http` sources, or `socks5://host:port`. The login is given apart, and shown nowhere.
+///
+/// An `https` proxy has to show a certificate for its host, of an authority that the sources behind it are trusted by, before it
+/// is told anything.
 ///
 /// ```
 /// use gitsync_transport::Proxy;
@@ -43,6 +47,7 @@ pub struct Proxy {
 #[derive(Clone, Copy)]
 enum Protocol {
     Http,
+    Https,
     Socks5,
 }
 
@@ -53,7 +58,8 @@ struct Login {
 }
 
 impl Proxy {
-    /// Sets what the proxy is shown to prove who asks. An `http` proxy can be read on the way.
+    /// Sets what the proxy is shown to prove who asks. What is said to one by `http` or `socks5` can be
+    /// read on the way.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if the user is empty or has a colon, or one of them more than 255 bytes.
@@ -82,21 +88,15 @@ impl Proxy {
     /// whoever configured it, and not judged.
     pub(crate) fn dial(
         &self,
+        tls: &TlsConnector,
         resolver: &GuardedResolver,
         targets: &[SocketAddr],
         timeout: Duration,
-    ) -> io::Result<TcpStream> {
+    ) -> io::Result<Stream> {
         let addresses = resolver.addresses(&self.host, self.port)?;
         let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
         for target in targets {
-            let connected = dial(&addresses, timeout).and_then(|stream| {
-                let mut talk = Talk(&stream);
-                match self.protocol {
-                    Protocol::Http => connect::open(&mut talk, *target, self.login.as_ref())?,
-                    Protocol::Socks5 => socks::open(&mut talk, *target, self.login.as_ref())?,
-                }
-                Ok(stream)
-            });
+            let connected = dial(&addresses, timeout).and_then(|stream| self.open(Wire(stream), tls, *target));
             let error = match connected {
                 Ok(stream) => return Ok(stream),
                 Err(error) => self.explain(&error),
@@ -110,8 +110,29 @@ impl Proxy {
         Err(failure)
     }
 
+    /// Asks for a connection to a host.
+    fn open(&self, wire: Wire, tls: &TlsConnector, target: SocketAddr) -> io::Result<Stream> {
+        let login = self.login.as_ref();
+        let mut stream = match self.protocol {
+            Protocol::Http | Protocol::Socks5 => Stream::Clear(wire),
+            Protocol::Https => Stream::Secure(Box::new(tls.secure(&self.host, wire)?)),
+        };
+        match self.protocol {
+            Protocol::Http | Protocol::Https => connect::open(&mut stream, target, login)?,
+            Protocol::Socks5 => socks::open(&mut stream, target, login)?,
+        }
+        Ok(stream)
+    }
+
     /// Says that it was the proxy that failed, unless the call has ended.
     fn explain(&self, error: &io::Error) -> Error {
+        if let Some(why) = tls::explain(error) {
+            let told = Error::new(ErrorKind::SourceUnreachable, "no secure connection to the proxy is possible")
+                .with("proxy", self)
+                .with("reason", why.message())
+                .hint(why.hint_text().unwrap_or_default());
+            return if why.is_retryable() { told } else { told.permanent() };
+        }
         match from_io(error) {
             Some(error) => error.with("proxy", self),
             None => Error::new(ErrorKind::SourceUnreachable, "the proxy cannot be reached")
@@ -129,10 +150,11 @@ impl FromStr for Proxy {
         // The text is not repeated: there may be a password in it.
         let invalid = || {
             Error::new(ErrorKind::InvalidInput, "the address of the proxy is not valid")
-                .hint("write http://host:port or socks5://host:port; the login is set apart")
+                .hint("write http://host:port, https://host:port or socks5://host:port; the login is set apart")
         };
         let (protocol, rest) = match text.split_once("://").ok_or_else(invalid)? {
             ("http", rest) => (Protocol::Http, rest),
+            ("https", rest) => (Protocol::Https, rest),
             ("socks5", rest) => (Protocol::Socks5, rest),
             _ => return Err(invalid()),
         };
@@ -146,6 +168,7 @@ impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = match self.protocol {
             Protocol::Http => "http",
+            Protocol::Https => "https",
             Protocol::Socks5 => "socks5",
         };
         write!(f, "{scheme}://{}:{}", self.host, self.port)
@@ -155,25 +178,6 @@ impl fmt::Display for Proxy {
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Proxy({self})")
-    }
-}
-
-/// What is said to a proxy before the connection is one to the host. Waits as long as the call does.
-struct Talk<'a>(&'a TcpStream);
-
-impl Read for Talk<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        in_slices(|| self.0.read(buffer))
-    }
-}
-
-impl Write for Talk<'_> {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        in_slices(|| self.0.write(buffer))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

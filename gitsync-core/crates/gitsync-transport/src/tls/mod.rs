@@ -4,7 +4,7 @@ mod certificates;
 mod explain;
 
 use std::fmt;
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use gitsync_core::source::Host;
@@ -44,6 +44,22 @@ impl TlsConnector {
         };
         TlsConnector { config: Arc::new(config) }
     }
+
+    /// Makes a connection secure. Nothing is said on it before the other side has proved to be the host.
+    pub(crate) fn secure<S: Read + Write>(
+        &self,
+        host: &Host,
+        mut below: S,
+    ) -> io::Result<StreamOwned<ClientConnection, S>> {
+        let name = match host.address() {
+            Some(address) => ServerName::from(address),
+            None => ServerName::try_from(host.to_string())
+                .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "the name is none of DNS"))?,
+        };
+        let mut connection = ClientConnection::new(Arc::clone(&self.config), name).map_err(io::Error::other)?;
+        connection.complete_io(&mut below)?;
+        Ok(StreamOwned::new(connection, below))
+    }
 }
 
 impl<In: Transport> Connector<In> for TlsConnector {
@@ -55,17 +71,9 @@ impl<In: Transport> Connector<In> for TlsConnector {
             return Ok(Some(Either::A(below)));
         }
         let host = Host::parse(details.uri.host().unwrap_or_default()).map_err(into_io)?;
-        let name = match (host.address(), host) {
-            (Some(address), _) => ServerName::from(address),
-            (None, host) => {
-                ServerName::try_from(host.to_string()).map_err(|_| ureq::Error::Tls("the name is none of DNS"))?
-            }
-        };
-        let mut connection = ClientConnection::new(Arc::clone(&self.config), name).map_err(std::io::Error::other)?;
-        let mut below = TransportAdapter::new(below, Arc::clone(&details.current_time));
-        connection.complete_io(&mut below)?;
+        let stream = self.secure(&host, TransportAdapter::new(below, Arc::clone(&details.current_time)))?;
         let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
-        Ok(Some(Either::B(TlsStream { stream: StreamOwned::new(connection, below), buffers })))
+        Ok(Some(Either::B(TlsStream { stream, buffers })))
     }
 }
 
