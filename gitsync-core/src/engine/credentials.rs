@@ -7,9 +7,11 @@ use tracing::{info, warn};
 use super::gitsync::GitSync;
 use super::metrics;
 use super::parts::Parts;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::model::{CredentialName, KeyId, OrganisationId, Page, PageRequest, StoredCredential};
-use crate::source::{CredentialScope, Credentials, KeyRing, StoredCredentials, check_credentials, no_keys};
+use crate::source::{
+    CredentialScope, Credentials, KeyRing, NoCredentials, StoredCredentials, check_credentials, no_keys,
+};
 use crate::transport::Transport;
 
 /// How many credentials are read at once to be sealed anew.
@@ -34,7 +36,9 @@ impl GitSync {
         credentials: &Credentials,
     ) -> Result<StoredCredential> {
         check_credentials(credentials)?;
-        let keys = self.parts.credential_keys.as_ref().ok_or_else(no_keys)?.current();
+        // Or all work of the organisation would fail from now on.
+        self.parts.transport.asking_first(Arc::new(NoCredentials))?;
+        let keys = self.parts.credential_keys.as_ref().ok_or_else(|| no_keys(ErrorKind::Conflict))?.current();
         let sealed = keys.seal(organisation, name, scope, credentials)?;
         self.parts.store.set_credential(&sealed).await
     }
@@ -87,7 +91,7 @@ impl Parts {
         let others = self.others_than(keys.first()).await?;
         metrics::old_credential_keys(others.len());
         if count > 0 && others.is_empty() {
-            info!(key = %keys.first(), "all stored credentials are sealed with the first key: the others may go");
+            info!(key = %keys.first(), "all stored credentials are sealed with the first key: once all processes have it first, the others may go");
         }
         Ok(count)
     }

@@ -1,7 +1,9 @@
 //! A way out that leads nowhere.
 
+use std::sync::Arc;
+
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::SourceUrl;
+use crate::source::{CredentialProvider, SourceUrl};
 use crate::transport::{CallLimits, Connection, HttpRequest, HttpResponse, Service, Transport};
 
 /// A [`Transport`] that reaches no upstream: [scripted](crate::memory::ScriptedBackend) ones need none.
@@ -15,6 +17,10 @@ impl Transport for Offline {
 
     fn connect(&self, _: &SourceUrl, _: Service, _: u8, _: &CallLimits) -> Result<Connection> {
         Err(unreachable())
+    }
+
+    fn asking_first(&self, _: Arc<dyn CredentialProvider>) -> Result<Arc<dyn Transport>> {
+        Ok(Arc::new(*self))
     }
 }
 

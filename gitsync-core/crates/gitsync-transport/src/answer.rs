@@ -79,14 +79,14 @@ fn repository_behind(source: &SourceUrl, suffix: &str, location: &str) -> Option
     Some(target.into())
 }
 
-/// Reads a `Retry-After` header: seconds, or a date.
+/// Reads a `Retry-After` header: seconds, or a date. One that is over asks for no pause that anybody could keep.
 fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     let pause = match value.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default(),
     };
-    Some(pause.min(MAX_PAUSE))
+    Some(pause.min(MAX_PAUSE)).filter(|pause| *pause >= Duration::from_secs(1))
 }
 
 #[cfg(test)]
@@ -135,7 +135,9 @@ mod tests {
         assert_eq!(pause(503, " 7 "), limited(Some(7)));
         assert_eq!(pause(403, "7"), limited(Some(7)));
         assert_eq!(pause(429, "Wed, 26 Oct 1994 08:50:37 GMT"), limited(Some(60)));
-        assert_eq!(pause(429, "Wed, 26 Oct 1994 08:00:00 GMT"), limited(Some(0)));
+        for over in ["0", "Wed, 26 Oct 1994 08:00:00 GMT"] {
+            assert_eq!(pause(429, over), limited(None), "{over}");
+        }
         assert_eq!(pause(429, "99999999999"), limited(Some(86_400)));
         assert_eq!(pause(429, "soon"), limited(None));
         assert_eq!(pause(503, "soon"), (ErrorKind::SourceUnreachable, None));

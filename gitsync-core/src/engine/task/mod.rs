@@ -24,6 +24,7 @@ use self::local::remove_temporaries_of;
 use self::progress::ProgressReporter;
 #[cfg(test)]
 pub(super) use self::record::ORPHAN_CHUNK;
+pub(super) use self::upstream::is_same_server;
 use super::disk::{
     DiskFence, FenceGuard, Storage, git_directory, remove_stale_locks, remove_unfinished_packs, replay_journal,
 };

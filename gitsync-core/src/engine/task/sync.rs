@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 
 use super::record::Books;
-use super::upstream::Upstream;
+use super::upstream::{Upstream, of_host};
 use super::{Attempt, Done};
 use crate::backend::{
     AdvertisedRef, Advertisement, Durability, FetchRequest, Fetched, Head, LocalRefs, RefTransaction, Resolved,
@@ -348,7 +348,7 @@ impl Attempt {
             durability,
         };
         let fetched = self.parts.backend.fetch(directory, &request, &self.context).await;
-        fetched.inspect(metrics::fetched)
+        fetched.inspect(metrics::fetched).map_err(|error| of_host(error, source))
     }
 
     /// Finds out which moves are fast-forwards and which old tips are still there.

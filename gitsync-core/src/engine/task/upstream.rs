@@ -60,7 +60,7 @@ fn is_new_name(from: &SourceUrl, to: &SourceUrl) -> bool {
 }
 
 /// Tells whether two sources are with the same server.
-pub(super) fn is_same_server(one: &SourceUrl, other: &SourceUrl) -> bool {
+pub(crate) fn is_same_server(one: &SourceUrl, other: &SourceUrl) -> bool {
     let server = |source: &SourceUrl| (source.scheme(), source.host_key(), source.port());
     server(one) == server(other)
 }
@@ -85,7 +85,7 @@ impl Attempt {
                     return Ok(Upstream { source: trail.source, renamed: trail.renamed, advertised });
                 }
                 Err(error) if error.kind() == ErrorKind::SourceRedirected => trail.follow(&error)?,
-                Err(error) => return Err(error),
+                Err(error) => return Err(of_host(error, &trail.source)),
             }
         }
         Err(Error::new(ErrorKind::SourceRefused, "the upstream redirects too often").with("limit", MAX_REDIRECTS))
@@ -122,6 +122,12 @@ impl Attempt {
         let (policy, path) = (self.parts.policy.clone(), PathBuf::from(source.path()));
         blocking(move || policy.check_file_path(&path).map(drop)).await
     }
+}
+
+/// Says of an error that may be the doing of a host where that was, if it does not say so.
+pub(super) fn of_host(error: Error, source: &SourceUrl) -> Error {
+    let may_be = matches!(error.kind(), ErrorKind::RateLimited | ErrorKind::SourceUnreachable | ErrorKind::Timeout);
+    if may_be && error.context().all(|(key, _)| key != "url") { error.with("url", source) } else { error }
 }
 
 /// Returns where a redirect leads.

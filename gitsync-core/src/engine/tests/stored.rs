@@ -38,6 +38,20 @@ impl Transport for Noted {
     }
 }
 
+/// A way out that shows no credentials of others.
+#[derive(Debug)]
+struct ShowsNone;
+
+impl Transport for ShowsNone {
+    fn http(&self, request: HttpRequest<'_>, limits: &CallLimits) -> Result<HttpResponse> {
+        Offline.http(request, limits)
+    }
+
+    fn connect(&self, url: &SourceUrl, service: Service, version: u8, limits: &CallLimits) -> Result<Connection> {
+        Offline.connect(url, service, version, limits)
+    }
+}
+
 fn keys(text: &str) -> Arc<CredentialKeys> {
     Arc::new(CredentialKeys::from_text(text).unwrap())
 }
@@ -143,10 +157,12 @@ async fn only_work_that_needs_them_gets_the_credentials_of_its_organisation() {
     let noted = || std::mem::take(&mut *noting.0.lock().unwrap());
     let (own, other) = (world.repository(id).await.organisation, organisation(&world, "other").await);
     set(&world.gitsync, other, "a", "theirs").await.unwrap();
+    noted();
     assert_eq!(world.sync(id).await.status, TaskStatus::Completed);
     assert!(noted().is_empty(), "those of others are not looked at");
 
     set(&world.gitsync, own, "a", "ours").await.unwrap();
+    noted();
     assert_eq!(world.sync(id).await.status, TaskStatus::Completed);
     let given = noted();
     let found = given[0].credentials(&"https://a.example/x".parse().unwrap()).unwrap();
@@ -169,10 +185,13 @@ async fn a_store_that_is_away_when_they_are_needed_is_waited_for() {
     world.work().await;
     assert_eq!(world.gitsync.task(task.id).await.unwrap().status, TaskStatus::Completed);
 
-    // A transport that does not take them is not used without.
+    // A transport that does not take them is not used without, and nothing is set that it could not show.
     world.gitsync = engine(&world, OLD);
     let organisation = world.repository(id).await.organisation;
     set(&world.gitsync, organisation, "a", "ours").await.unwrap();
+    let deaf = world.builder().repos_dir(world.root()).credential_keys(keys(OLD)).transport(Arc::new(ShowsNone));
+    world.gitsync = deaf.build().unwrap();
+    assert_eq!(set(&world.gitsync, organisation, "b", "ours").await.unwrap_err().kind(), ErrorKind::Unsupported);
     let task = world.sync(id).await;
     assert_eq!((task.status, task.error.unwrap().kind), (TaskStatus::Failed, ErrorKind::Unsupported));
 }

@@ -12,7 +12,7 @@ use tracing::{Instrument, debug, info, info_span, warn};
 
 use self::leases::{Ending, Leases, LiveJob};
 use self::storages::Storages;
-use self::verdict::{Verdict, report, verdict};
+use self::verdict::{Asked, Verdict, report, verdict};
 use super::metrics;
 use super::parts::{PROVIDER_PATIENCE, Parts, blocking};
 use super::store_time::StoreTime;
@@ -214,6 +214,7 @@ impl JobRun {
             // A deletion has been promised: it is tried for ever.
             let gives_up = claimed.exhausted && started.task.kind != TaskKind::Delete;
             let transport = if gives_up { Err(exhausted(&started)) } else { self.transport(&started).await };
+            let as_organisation = transport.as_ref().is_ok_and(|it| !Arc::ptr_eq(it, &self.parts.transport));
             let (credentials, result) = match transport {
                 Ok(transport) => {
                     // What the attempt will show upstream, or older: with newer ones it would not have been refused.
@@ -222,7 +223,8 @@ impl JobRun {
                 }
                 Err(error) => (None, Err(error)),
             };
-            self.conclude(claimed, &started, credentials, result, time.now()).await
+            let host = self.report(claimed, &started, as_organisation, &result);
+            self.conclude(claimed, &started, credentials, (result, host), time.now()).await
         };
         attempt.instrument(span).await
     }
@@ -315,22 +317,35 @@ impl JobRun {
     }
 
     /// Writes the end of an attempt to the store and returns what the queue is to be told.
+    /// Tells what an attempt says of the host of its source.
+    fn report<T>(
+        &self,
+        claimed: &ClaimedJob,
+        started: &StartedWork,
+        as_organisation: bool,
+        result: &Result<T>,
+    ) -> HostReport {
+        let StartedWork { task, repository, .. } = started;
+        let source = source(task, repository);
+        let is_known = repository.last_synced_at.is_some() && repository.source.as_ref() == source;
+        match result {
+            // The error is that of the attempt before.
+            _ if claimed.exhausted => HostReport::Nothing,
+            Ok(_) => HostReport::Answered,
+            Err(error) => report(error, self.live.ending(), Asked { source, is_known, as_organisation }),
+        }
+    }
+
     async fn conclude(
         &self,
         claimed: &ClaimedJob,
         started: &StartedWork,
         credentials: Option<CredentialRevision>,
-        result: Result<(Done, Option<Timestamp>)>,
+        (result, host): (Result<(Done, Option<Timestamp>)>, HostReport),
         now: Timestamp,
     ) -> Option<JobEnd> {
         let options = &self.parts.options;
         let lease = claimed.lease;
-        let host = match &result {
-            // The error is that of the attempt before.
-            _ if claimed.exhausted => HostReport::Nothing,
-            Ok(_) => HostReport::Answered,
-            Err(error) => report(error, self.live.ending()),
-        };
         let (verdict, recording) = match result {
             Ok((Done::Purged, _)) => {
                 metrics::purged(self.claimed_at.elapsed());

@@ -5,11 +5,12 @@ use std::time::Duration;
 use super::leases::Ending;
 use crate::clock::Timestamp;
 use crate::engine::options::EngineOptions;
+use crate::engine::task::is_same_server;
 use crate::error::{Error, ErrorKind};
 use crate::model::{Repository, StoredError, TaskKind};
 use crate::queue::{HostReport, JobOutcome};
 use crate::rules::{FIRST_BUSY_PAUSE, LONGEST_ASKED_PAUSE, Outcome, look_at_credentials_at, next_sync_at};
-use crate::source::CredentialRevision;
+use crate::source::{CredentialRevision, SourceUrl};
 use crate::store::StartedWork;
 use crate::transport::{CREDENTIALS, IDLE_SECONDS, REFUSED};
 
@@ -24,14 +25,42 @@ pub(super) struct Verdict {
     pub(super) next_sync_at: Option<Timestamp>,
 }
 
-/// Tells what a failed attempt says of the host of its source. A timeout only does if it was the host that kept us waiting: that
-/// the whole attempt took too long says nothing, since the repository may be that large, and a lock in it is ours.
-pub(super) fn report(error: &Error, ending: Option<Ending>) -> HostReport {
+/// What an attempt asked its upstream by.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    /// The source, if it asked one.
+    pub(super) source: Option<&'a SourceUrl>,
+    /// Whether the repository was synced from it before.
+    pub(super) is_known: bool,
+    /// Whether credentials that the organisation keeps go before those that all have.
+    pub(super) as_organisation: bool,
+}
+
+/// Tells what a failed attempt says of the host of its source, which it shares with those of others: so it has to be the host
+/// itself that says it, and not one that was redirected to.
+///
+/// Away is a host only to who has been there: an address that never answered may be of anybody's making. A timeout counts if it
+/// was the host that kept us waiting: that the whole attempt took too long says nothing, since the repository may be that large,
+/// and a lock in it is ours. A limit on the organisation's own token is its own, and holds the others up for a moment only.
+pub(super) fn report(error: &Error, ending: Option<Ending>, asked: Asked<'_>) -> HostReport {
+    let fact = |name: &str| error.context().find(|(key, _)| *key == name).map(|(_, value)| value);
+    let is_at = |url: &str| {
+        SourceUrl::parse(url).is_ok_and(|at| asked.source.is_some_and(|source| is_same_server(source, &at.url)))
+    };
+    if ending.is_some() || !fact("url").is_some_and(is_at) {
+        return HostReport::Nothing;
+    }
+    let answered = fact("answer").is_some() || fact("status").is_some_and(|status| !status.starts_with('5'));
     match error.kind() {
-        _ if ending.is_some() => HostReport::Nothing,
+        ErrorKind::RateLimited if asked.as_organisation => {
+            let pause = error.retry_after().unwrap_or(FIRST_BUSY_PAUSE).min(FIRST_BUSY_PAUSE);
+            HostReport::Busy { pause: Some(pause) }
+        }
         ErrorKind::RateLimited => HostReport::Busy { pause: error.retry_after() },
-        ErrorKind::SourceUnreachable => HostReport::Away,
-        ErrorKind::Timeout if error.context().any(|(key, _)| key == IDLE_SECONDS) => HostReport::Away,
+        ErrorKind::SourceUnreachable if answered => HostReport::Answered,
+        ErrorKind::SourceUnreachable if asked.is_known => HostReport::Away,
+        ErrorKind::Timeout if asked.is_known && fact(IDLE_SECONDS).is_some() => HostReport::Away,
+        ErrorKind::Unauthenticated if fact("status").is_none() && fact(CREDENTIALS).is_none() => HostReport::Nothing,
         ErrorKind::SourceNotFound
         | ErrorKind::SourceRedirected
         | ErrorKind::Unauthenticated
@@ -121,20 +150,59 @@ mod tests {
 
     #[test]
     fn only_what_may_be_the_fault_of_the_host_is_held_against_it() {
-        let report = |kind, ending| report(&Error::new(kind, "why"), ending);
-        let pause = Duration::from_secs(9);
-        let limited = Error::new(ErrorKind::RateLimited, "why").retry_in(pause);
-        assert_eq!(super::report(&limited, None), HostReport::Busy { pause: Some(pause) });
-        assert_eq!(report(ErrorKind::RateLimited, None), HostReport::Busy { pause: None });
-        assert_eq!(report(ErrorKind::SourceUnreachable, None), HostReport::Away);
-        assert_eq!(report(ErrorKind::SourceNotFound, None), HostReport::Answered);
+        let source: SourceUrl = "https://host.example/a.git".parse().unwrap();
+        let asked = Asked { source: Some(&source), is_known: true, as_organisation: false };
+        let stranger = Asked { is_known: false, ..asked };
+        let at = |kind, url: &str| Error::new(kind, "why").with("url", url);
+        let own = |kind| at(kind, "https://host.example/b.git");
+        let (hour, minute) = (Duration::from_secs(3600), Duration::from_secs(60));
+        let limited = own(ErrorKind::RateLimited).retry_in(hour);
+        let silent = own(ErrorKind::Timeout).with(IDLE_SECONDS, 30);
+        let unreachable = || own(ErrorKind::SourceUnreachable);
+        let (busy, nothing) = (|pause| HostReport::Busy { pause }, HostReport::Nothing);
+        for (error, asked, expected) in [
+            (&limited, asked, busy(Some(hour))),
+            (&limited, Asked { as_organisation: true, ..asked }, busy(Some(minute))),
+            (&own(ErrorKind::RateLimited), stranger, busy(None)),
+            (&own(ErrorKind::RateLimited), Asked { as_organisation: true, ..asked }, busy(Some(minute))),
+            (&unreachable(), asked, HostReport::Away),
+            (&unreachable(), stranger, nothing),
+            (&unreachable().with("status", 502), asked, HostReport::Away),
+            (&unreachable().with("status", 451), asked, HostReport::Answered),
+            (&unreachable().with("answer", "no"), stranger, HostReport::Answered),
+            (&silent, asked, HostReport::Away),
+            (&silent, stranger, nothing),
+            (&own(ErrorKind::SourceNotFound), stranger, HostReport::Answered),
+            (&own(ErrorKind::Unauthenticated).with("status", 401), asked, HostReport::Answered),
+            // The key could not be read, and nobody was asked.
+            (&own(ErrorKind::Unauthenticated), asked, nothing),
+        ] {
+            assert_eq!(report(error, None, asked), expected, "{error} {asked:?}");
+        }
         for ours in [ErrorKind::Timeout, ErrorKind::Corrupt, ErrorKind::DiskFull, ErrorKind::Internal] {
-            assert_eq!(report(ours, None), HostReport::Nothing, "{ours}");
+            assert_eq!(report(&own(ours), None, asked), nothing, "{ours}");
         }
-        let silent = Error::new(ErrorKind::Timeout, "why").with(IDLE_SECONDS, 30);
-        assert_eq!(super::report(&silent, None), HostReport::Away);
         for ending in [Ending::Deadline, Ending::Cancelled, Ending::Shutdown] {
-            assert_eq!(report(ErrorKind::SourceUnreachable, Some(ending)), HostReport::Nothing, "{ending:?}");
+            assert_eq!(report(&unreachable(), Some(ending), asked), nothing, "{ending:?}");
         }
+    }
+
+    #[test]
+    fn what_another_server_says_is_not_held_against_the_host() {
+        let source: SourceUrl = "https://host.example/a.git".parse().unwrap();
+        let asked = Asked { source: Some(&source), is_known: true, as_organisation: false };
+        for url in ["https://evil.example/a.git", "https://host.example:22/a.git", "http://host.example/a.git", "?"] {
+            for kind in [ErrorKind::RateLimited, ErrorKind::SourceUnreachable] {
+                assert_eq!(
+                    report(&Error::new(kind, "why").with("url", url), None, asked),
+                    HostReport::Nothing,
+                    "{url}"
+                );
+            }
+        }
+        let limited = Error::new(ErrorKind::RateLimited, "why");
+        assert_eq!(report(&limited, None, asked), HostReport::Nothing, "nobody knows whose answer it is");
+        let none = Asked { source: None, ..asked };
+        assert_eq!(report(&limited.with("url", &source), None, none), HostReport::Nothing);
     }
 }

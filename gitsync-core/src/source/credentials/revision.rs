@@ -44,6 +44,12 @@ impl CredentialRevision {
         CredentialRevision(u32::from_le_bytes([digest[0], digest[1], digest[2], 0]))
     }
 
+    /// Makes the revision of what was set under a name at a time.
+    pub(crate) fn of_version(name: &str, version: i64) -> Self {
+        let digest: [u8; 32] = Sha256::new().chain_update(version.to_le_bytes()).chain_update(name).finalize().into();
+        CredentialRevision(u32::from_le_bytes([digest[0], digest[1], digest[2], 0]))
+    }
+
     /// Returns the number that stands for the revision.
     pub const fn number(self) -> u32 {
         self.0

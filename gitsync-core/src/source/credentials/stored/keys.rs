@@ -168,7 +168,7 @@ impl KeyRing {
     /// Opens stored credentials.
     ///
     /// # Errors
-    /// [`ErrorKind::Conflict`] without their key, and if they are not what was sealed, or not where that was.
+    /// [`ErrorKind::Unavailable`] without their key; [`ErrorKind::Conflict`] if they are not what was sealed, or not where that was.
     pub(crate) fn open(&self, sealed: &SealedCredential) -> Result<Credentials> {
         self.key_of(sealed)?.open(sealed)
     }
@@ -183,10 +183,14 @@ impl KeyRing {
 
     fn key_of(&self, sealed: &SealedCredential) -> Result<&SealingKey> {
         self.key(&sealed.secret.key).ok_or_else(|| {
-            Error::new(ErrorKind::Conflict, "the key of stored credentials is not among those that are configured here")
-                .with("name", &sealed.credential.name)
-                .with("key", &sealed.secret.key)
-                .hint("configure the key in this process, or set the credentials anew")
+            // Another process may have it.
+            Error::new(
+                ErrorKind::Unavailable,
+                "the key of stored credentials is not among those that are configured here",
+            )
+            .with("name", &sealed.credential.name)
+            .with("key", &sealed.secret.key)
+            .hint("configure the key in this process, or set the credentials anew")
         })
     }
 }

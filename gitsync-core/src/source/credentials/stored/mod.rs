@@ -11,9 +11,9 @@ pub use self::keys::CredentialKeys;
 pub(crate) use self::keys::KeyRing;
 
 use super::scope::closest;
-use super::{CredentialProvider, Credentials};
+use super::{CredentialProvider, CredentialRevision, Credentials};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::SealedCredential;
+use crate::model::{SealedCredential, StoredCredential};
 use crate::source::SourceUrl;
 
 /// Knows the credentials of one organisation, as they were stored when it was made. A secret is opened when it is asked for.
@@ -33,13 +33,24 @@ impl CredentialProvider for StoredCredentials {
     /// What is there and cannot be opened is an error: others must not be shown in its place.
     fn credentials(&self, source: &SourceUrl) -> Result<Option<Credentials>> {
         let found = closest(&self.stored, source, |sealed| (&sealed.credential.scope, sealed.credential.kind));
-        found.map(|sealed| self.keys.as_deref().ok_or_else(no_keys)?.current().open(sealed)).transpose()
+        // Another process may have them.
+        let keys = || self.keys.as_deref().ok_or_else(|| no_keys(ErrorKind::Unavailable));
+        found.map(|sealed| keys()?.current().open(sealed)).transpose()
+    }
+
+    /// Made of when they were set: what is made of a secret would help to guess it, and is stored in the clear.
+    fn revision(&self, source: &SourceUrl) -> Result<CredentialRevision> {
+        let found = closest(&self.stored, source, |sealed| (&sealed.credential.scope, sealed.credential.kind));
+        Ok(found.map_or(CredentialRevision::of(None), |sealed| {
+            let StoredCredential { name, updated_at, .. } = &sealed.credential;
+            CredentialRevision::of_version(name.as_str(), updated_at.as_micros())
+        }))
     }
 }
 
 /// The error of who needs keys and has none.
-pub(crate) fn no_keys() -> Error {
-    let error = Error::new(ErrorKind::Conflict, "no keys for stored credentials are configured here");
+pub(crate) fn no_keys(kind: ErrorKind) -> Error {
+    let error = Error::new(kind, "no keys for stored credentials are configured here");
     error.hint("configure keys that seal them, the same for all processes")
 }
 
@@ -50,7 +61,7 @@ mod tests {
     use super::keys::tests::keys;
     use super::*;
     use crate::clock::Timestamp;
-    use crate::model::{OrganisationId, StoredCredential};
+    use crate::model::OrganisationId;
     use crate::store::NewCredential;
 
     fn sealed(new: NewCredential) -> SealedCredential {

@@ -247,7 +247,9 @@ mod tests {
             let mut moved = sealed.clone();
             change(&mut moved);
             let error = keys.current().open(&moved).unwrap_err();
-            assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Conflict, false));
+            // Another process may have the third key.
+            let kind = if moved.secret.key.as_str() == "c" { ErrorKind::Unavailable } else { ErrorKind::Conflict };
+            assert_eq!((error.kind(), error.is_retryable()), (kind, kind == ErrorKind::Unavailable));
             assert!(error.hint_text().is_some());
             assert!(keys.current().reseal(&moved).is_err());
         };
@@ -271,7 +273,7 @@ mod tests {
     fn sealed_anew_it_needs_the_new_key_alone() {
         let (old, both, new) = (keys(&["old"]), keys(&["new", "old"]), keys(&["new"]));
         let sealed = sealed_by(&old, &Credentials::Bearer("t".into()));
-        assert_eq!(new.current().open(&sealed).unwrap_err().kind(), ErrorKind::Conflict);
+        assert_eq!(new.current().open(&sealed).unwrap_err().kind(), ErrorKind::Unavailable);
         let secret = both.current().reseal(&sealed).unwrap();
         assert_eq!(secret.key.as_str(), "new");
         let resealed = SealedCredential { secret, ..sealed };
