@@ -6,10 +6,10 @@ use gitsync_grpc::proto::*;
 use tonic::Code;
 
 use crate::connection::{self, Client, repository, split};
-use crate::lists;
 use crate::options::{Command, Options, Wait};
 use crate::output::Output;
 use crate::watch::watch;
+use crate::{credentials, lists};
 
 /// Runs the command; tells whether all is well.
 pub(crate) async fn run(options: &Options) -> Result<bool> {
@@ -95,6 +95,10 @@ pub(crate) async fn run(options: &Options) -> Result<bool> {
         Command::Show { repository: name } => {
             output.repository(&repository(client, name).await?);
             Ok(true)
+        }
+        Command::SetCredential(new) => credentials::set(client, &output, new).await.map(|()| true),
+        Command::DeleteCredential { organisation, name } => {
+            credentials::delete(client, organisation, name).await.map(|()| true)
         }
         list => lists::run(client, &output, list).await.map(|()| true),
     }

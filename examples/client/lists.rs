@@ -6,6 +6,7 @@ use gitsync_grpc::proto::*;
 
 use crate::commands::by_slug;
 use crate::connection::{Client, repository};
+use crate::credentials;
 use crate::options::Command;
 use crate::output::{Output, moment};
 
@@ -126,6 +127,12 @@ pub(crate) async fn run(client: &mut Client, output: &Output, command: &Command)
                     target.error_message.chars().take(80).collect(),
                 ]
             });
+        }
+        Command::Credentials { organisation } => {
+            let organisation_id = credentials::organisation(client, organisation).await?;
+            let request = ListCredentialsRequest { organisation_id, ..ListCredentialsRequest::default() };
+            let found = all!(client.list_credentials(request) -> credentials, at most usize::MAX);
+            credentials::show(output, &found);
         }
         Command::Tasks { repository: name, status, limit } => {
             let repository_id = match name {

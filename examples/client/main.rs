@@ -5,6 +5,7 @@
 
 mod commands;
 mod connection;
+mod credentials;
 mod lists;
 mod options;
 mod output;

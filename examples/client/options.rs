@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Talks to a gitsync server.
 ///
@@ -16,6 +16,7 @@ Examples:
   client sync mirrors/bat
   client commits mirrors/bat --branch master --limit 5
   client list --json
+  client set-credential mirrors github github.com/acme < token
 
 The token is taken from GITSYNC_TOKEN or --token-file, never from the command line, which everybody on the machine can read."
 )]
@@ -147,6 +148,12 @@ pub(crate) enum Command {
         #[arg(long, value_name = "URL")]
         remove: Option<String>,
     },
+    /// List the credentials that an organisation keeps on the server, without their secrets
+    Credentials { organisation: String },
+    /// Set credentials that an organisation keeps on the server. The secret is piped in or in a file
+    SetCredential(NewCredential),
+    /// Delete credentials that an organisation keeps on the server
+    DeleteCredential { organisation: String, name: String },
     /// List tasks, newest first
     Tasks {
         /// Only those of this repository
@@ -188,6 +195,39 @@ pub(crate) enum Command {
         #[arg(long = "role", value_name = "ORGANISATION=ROLE", required = true)]
         roles: Vec<String>,
     },
+}
+
+/// Credentials to set.
+#[derive(Debug, Args)]
+pub(crate) struct NewCredential {
+    pub(crate) organisation: String,
+    /// What they are called; those that have the name are replaced
+    pub(crate) name: String,
+    /// The sources they are for, such as github.com, github.com/acme, *.example.org or git.example.com:8443
+    pub(crate) scope: String,
+    /// What kind of secret it is
+    #[arg(long, value_enum, default_value = "token")]
+    pub(crate) kind: SecretKind,
+    /// The user of a token or password; most forges do not look at it
+    #[arg(long, value_name = "USER")]
+    pub(crate) user: Option<String>,
+    /// File that holds the secret
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secret_file: Option<PathBuf>,
+    /// File that holds the passphrase of a key
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+/// A kind of secret.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum SecretKind {
+    /// A token or password, for https
+    Token,
+    /// A token for an `Authorization: Bearer` header, for https
+    Bearer,
+    /// A private key, for ssh
+    SshKey,
 }
 
 /// Whether to wait for the end of a task.

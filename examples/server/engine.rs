@@ -24,6 +24,10 @@ pub(crate) async fn open(options: &Options) -> Result<GitSync> {
         .transport(Arc::new(transport))
         .policy(policy)
         .options(options.engine());
+    let builder = match options.credential_keys()? {
+        Some(keys) => builder.credential_keys(Arc::new(keys)),
+        None => builder,
+    };
     options.storage.check()?;
     // Only who works on the storages needs the disks; the API goes by what workers report.
     let needs_disks = options.work.has(Role::Worker) || options.work.has(Role::Janitor);

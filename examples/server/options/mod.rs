@@ -10,7 +10,7 @@ mod work;
 use anyhow::Result;
 use clap::Parser;
 use gitsync_core::engine::EngineOptions;
-use gitsync_core::source::{ChainedCredentials, SourcePolicy};
+use gitsync_core::source::{ChainedCredentials, CredentialKeys, SourcePolicy};
 use gitsync_transport::NetOptions;
 
 use self::observation::Observation;
@@ -66,6 +66,11 @@ impl Options {
     /// Returns who knows the credentials of sources.
     pub(crate) fn credentials(&self) -> Result<ChainedCredentials> {
         self.sources.credentials()
+    }
+
+    /// Returns the keys that seal stored credentials.
+    pub(crate) fn credential_keys(&self) -> Result<Option<CredentialKeys>> {
+        self.sources.credential_keys()
     }
 
     /// Returns the engine's options.

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow, bail};
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
 use gitsync_core::engine::EngineOptions;
 use gitsync_core::source::{
-    ChainedCredentials, CredentialProvider, EnvironmentCredentials, FileCredentials, Scheme, SourcePolicy,
+    ChainedCredentials, CredentialKeys, CredentialProvider, EnvironmentCredentials, FileCredentials, Scheme,
+    SourcePolicy,
 };
 use gitsync_transport::{CaCertificates, NetOptions};
 
@@ -72,6 +73,11 @@ pub(crate) struct Sources {
     #[arg(long, env = "GITSYNC_CREDENTIALS_FILE", value_name = "FILE")]
     credentials_file: Option<PathBuf>,
 
+    /// Keys that seal the credentials which organisations keep in the database, a TOML file of mode 0600 that is read again when it
+    /// changes; the same for all processes. Or the keys themselves as GITSYNC_CREDENTIAL_KEYS. Without them none can be set
+    #[arg(long, env = "GITSYNC_CREDENTIAL_KEYS_FILE", value_name = "FILE")]
+    credential_keys_file: Option<PathBuf>,
+
     /// Files with certificates of private authorities that https sources may be under, beside the public ones, as PEM
     #[arg(long, env = "GITSYNC_CA_FILES", value_name = "FILE", value_delimiter = ',')]
     ca_files: Vec<PathBuf>,
@@ -114,6 +120,21 @@ impl Sources {
         let file = self.credentials_file.as_ref().map(FileCredentials::open).transpose()?;
         let file = file.map(|file| Arc::new(file) as Arc<dyn CredentialProvider>);
         Ok(ChainedCredentials::new(file.into_iter().chain([Arc::new(EnvironmentCredentials::read()?) as _])))
+    }
+
+    /// Returns the keys that seal stored credentials, if there are some: those of the file, or of the environment. They are in
+    /// no option, which everybody on the machine could read.
+    pub(super) fn credential_keys(&self) -> Result<Option<CredentialKeys>> {
+        const VARIABLE: &str = "GITSYNC_CREDENTIAL_KEYS";
+        match (&self.credential_keys_file, std::env::var_os(VARIABLE).filter(|text| !text.is_empty())) {
+            (Some(_), Some(_)) => bail!("there are keys both in {VARIABLE} and in a file; leave one of them out"),
+            (Some(file), None) => Ok(Some(CredentialKeys::open(file)?)),
+            (None, Some(text)) => {
+                let text = text.into_string().map_err(|_| anyhow!("{VARIABLE} is no text"))?;
+                Ok(Some(CredentialKeys::from_text(&text).context(VARIABLE)?))
+            }
+            (None, None) => Ok(None),
+        }
     }
 
     /// Sets what a fetch may bring.
