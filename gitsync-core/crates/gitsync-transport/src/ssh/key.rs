@@ -24,7 +24,11 @@ pub(super) fn readable(key: &SecretString, passphrase: Option<&SecretString>) ->
     let parsed = parsed.map_err(|_| {
         "an encrypted key has to be in the format of OpenSSH; `ssh-keygen -p -f KEY` rewrites it so".to_owned()
     })?;
-    let open = parsed.decrypt(passphrase.expose_secret()).map_err(|_| "the passphrase is not that of the key")?;
+    let open = parsed.decrypt(passphrase.expose_secret()).map_err(|error| match error {
+        ssh_key::Error::Crypto => "the passphrase is not that of the key",
+        // Of the keys of ECDSA one in some hundreds is: its number begins with zeros.
+        _ => "the passphrase is right, but the key is not understood; use one of ed25519, or one that is not encrypted",
+    })?;
     let text = open.to_openssh(LineEnding::LF).map_err(|error| format!("the key cannot be rewritten: {error}"))?;
     Ok(SecretString::from(text.as_str()))
 }
