@@ -10,17 +10,34 @@ use gitsync_core::testing::{SmartHttpServer, Upstream};
 use crate::support::printed;
 use crate::world::{Server, await_transfer, check, leftovers};
 
+/// A clone that stands still in the middle of its transfer.
+struct StalledClone {
+    upstream: Upstream,
+    source: SmartHttpServer,
+    data: tempfile::TempDir,
+    server: Server,
+    task: String,
+}
+
+impl StalledClone {
+    fn begin() -> Self {
+        let upstream = Upstream::new();
+        upstream.history("main", 200);
+        let source = SmartHttpServer::start(upstream.root());
+        let data = tempfile::tempdir().unwrap();
+        source.answer(Endpoint::Command, Behaviour::StallAfter(2_000));
+        let server = Server::start(data.path(), &[]);
+        let url = source.source("upstream.git").to_string();
+        let created = server.json(&["create", "acme/mirror", &url, "--no-wait"]);
+        let task = created[0]["task_id"].as_str().unwrap().to_owned();
+        await_transfer(&source);
+        StalledClone { upstream, source, data, server, task }
+    }
+}
+
 #[test]
 fn a_killed_server_finishes_what_it_began() {
-    let upstream = Upstream::new();
-    upstream.history("main", 200);
-    let source = SmartHttpServer::start(upstream.root());
-    let data = tempfile::tempdir().unwrap();
-    source.answer(Endpoint::Command, Behaviour::StallAfter(2_000));
-    let server = Server::start(data.path(), &[]);
-    let url = source.source("upstream.git").to_string();
-    let task = server.json(&["create", "acme/mirror", &url, "--no-wait"])[0]["task_id"].as_str().unwrap().to_owned();
-    await_transfer(&source);
+    let StalledClone { upstream, source, data, server, task } = StalledClone::begin();
     drop(server);
 
     source.answer(Endpoint::Command, Behaviour::Serve);
@@ -32,15 +49,7 @@ fn a_killed_server_finishes_what_it_began() {
 
 #[test]
 fn a_cancelled_clone_leaves_nothing_and_can_be_made_again() {
-    let upstream = Upstream::new();
-    upstream.history("main", 200);
-    let source = SmartHttpServer::start(upstream.root());
-    let data = tempfile::tempdir().unwrap();
-    source.answer(Endpoint::Command, Behaviour::StallAfter(2_000));
-    let server = Server::start(data.path(), &[]);
-    let url = source.source("upstream.git").to_string();
-    let task = server.json(&["create", "acme/mirror", &url, "--no-wait"])[0]["task_id"].as_str().unwrap().to_owned();
-    await_transfer(&source);
+    let StalledClone { upstream, source, data, server, task } = StalledClone::begin();
     printed(&server.run(&["cancel", &task]));
     assert_eq!(server.wait(&task)["status"], "cancelled");
     assert_eq!(server.json(&["show", "acme/mirror"])[0]["error_kind"], "cancelled");
@@ -54,15 +63,7 @@ fn a_cancelled_clone_leaves_nothing_and_can_be_made_again() {
 
 #[test]
 fn a_cancellation_outlives_the_server_that_is_killed_at_once() {
-    let upstream = Upstream::new();
-    upstream.history("main", 200);
-    let source = SmartHttpServer::start(upstream.root());
-    let data = tempfile::tempdir().unwrap();
-    source.answer(Endpoint::Command, Behaviour::StallAfter(2_000));
-    let server = Server::start(data.path(), &[]);
-    let url = source.source("upstream.git").to_string();
-    let task = server.json(&["create", "acme/mirror", &url, "--no-wait"])[0]["task_id"].as_str().unwrap().to_owned();
-    await_transfer(&source);
+    let StalledClone { upstream, source, data, server, task } = StalledClone::begin();
     assert_eq!(leftovers(data.path()), 1, "the clone has begun");
     printed(&server.run(&["cancel", &task]));
     drop(server);
