@@ -72,7 +72,7 @@ impl GitSyncBuilder {
     }
 
     /// Sets the keys that seal the credentials which organisations keep here, the same for all processes. Without them none can
-    /// be set, and what needs such credentials fails.
+    /// be set, and what needs such credentials waits for a process that has the keys.
     pub fn credential_keys(mut self, keys: Arc<CredentialKeys>) -> Self {
         self.credential_keys = Some(keys);
         self

@@ -24,6 +24,7 @@ impl GitSync {
     ///
     /// # Errors
     /// [`Conflict`](crate::ErrorKind::Conflict) without [keys](super::GitSyncBuilder::credential_keys);
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) if the transport could not show them;
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a secret that is too long or makes no sense, which is not shown;
     /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists) if others of the organisation are for the same sources,
     /// [`LimitExceeded`](crate::ErrorKind::LimitExceeded) if it has
@@ -80,15 +81,20 @@ impl Parts {
     pub(super) async fn reseal_credentials(&self) -> Result<usize> {
         let Some(keys) = &self.credential_keys else { return Ok(0) };
         let keys = keys.current();
+        let mut others = self.others_than(keys.first()).await?;
+        if others.is_empty() {
+            metrics::old_credential_keys(0);
+            return Ok(0);
+        }
         let mut count = 0;
-        for key in self.others_than(keys.first()).await? {
-            if keys.has(&key) {
-                count += self.reseal_from(&key, &keys).await?;
+        for key in &others {
+            if keys.has(key) {
+                count += self.reseal_from(key, &keys).await?;
             } else {
                 warn!(%key, "stored credentials are sealed with a key that is not configured here");
             }
         }
-        let others = self.others_than(keys.first()).await?;
+        others = self.others_than(keys.first()).await?;
         metrics::old_credential_keys(others.len());
         if count > 0 && others.is_empty() {
             info!(key = %keys.first(), "all stored credentials are sealed with the first key: once all processes have it first, the others may go");

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use super::manifest::git_directory;
-use super::sync::sync_directory;
+use super::sync::{replace_file, sync_directory};
 use crate::backend::Durability;
 use crate::error::Result;
 use crate::model::RefName;
@@ -44,11 +44,7 @@ pub fn write_git_config(
         return Ok(false);
     }
     let directory = git_directory(repository);
-    let temporary = directory.join("gitsync.config.new");
-    let mut file = fs::File::create(&temporary)?;
-    file.write_all(text(upstream).as_bytes())?;
-    sync_file(&file, durability)?;
-    fs::rename(&temporary, directory.join(FILE_NAME))?;
+    replace_file(&directory, FILE_NAME, text(upstream).as_bytes(), durability)?;
     include(&directory, durability)?;
     if durability == Durability::Engine {
         sync_directory(&directory)?;

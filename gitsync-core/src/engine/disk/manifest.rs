@@ -1,12 +1,13 @@
 //! The file that says whose a published directory is.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::sync::sync_directory;
+use super::sync::{replace_file, sync_directory};
+use crate::backend::Durability;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{RepositoryId, TaskId};
 use crate::source::SourceUrl;
@@ -40,7 +41,7 @@ impl Manifest {
 
     /// Tells whether the directory was cloned from a source, by its present name or the one in the records.
     pub fn is_of(&self, source: &SourceUrl) -> bool {
-        [&self.source, &self.formerly].contains(&&Some(source.clone()))
+        [&self.source, &self.formerly].into_iter().flatten().any(|name| name == source)
     }
 
     /// Gives the source, which the records know by a name, this one. They go on to know it by theirs until the task succeeds,
@@ -84,11 +85,7 @@ impl Manifest {
     /// Those of the file system.
     pub fn replace(&self, published: &Path) -> Result<()> {
         let directory = git_directory(published);
-        let temporary = directory.join("gitsync.json.new");
-        let mut file = fs::File::create(&temporary)?;
-        file.write_all(&self.text()?)?;
-        file.sync_all()?;
-        fs::rename(&temporary, directory.join(FILE_NAME))?;
+        replace_file(&directory, FILE_NAME, &self.text()?, Durability::Engine)?;
         sync_directory(&directory)
     }
 

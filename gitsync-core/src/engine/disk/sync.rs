@@ -1,15 +1,29 @@
 //! Making changes of files and directories durable.
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use crate::backend::Durability;
 use crate::error::Result;
 
 /// Makes the entries of a directory durable.
 pub(super) fn sync_directory(directory: &Path) -> Result<()> {
     Ok(File::open(directory)?.sync_all()?)
+}
+
+/// Puts a file in the place of the one of that name, if there is one: after a crash it is the old one or this. Its entry is
+/// durable once the directory is.
+pub(super) fn replace_file(directory: &Path, name: &str, content: &[u8], durability: Durability) -> Result<()> {
+    let temporary = directory.join(format!("{name}.new"));
+    let mut file = File::create(&temporary)?;
+    file.write_all(content)?;
+    if durability == Durability::Engine {
+        file.sync_all()?;
+    }
+    Ok(fs::rename(&temporary, directory.join(name))?)
 }
 
 /// Makes the entry of `path` in its directory durable.

@@ -40,13 +40,16 @@ impl CredentialRevision {
                 ["key", key.expose_secret(), passphrase].into_iter().for_each(add);
             }
         }
-        let digest: [u8; 32] = hash.finalize().into();
-        CredentialRevision(u32::from_le_bytes([digest[0], digest[1], digest[2], 0]))
+        CredentialRevision::of_hash(hash)
     }
 
     /// Makes the revision of what was set under a name at a time.
     pub(crate) fn of_version(name: &str, version: i64) -> Self {
-        let digest: [u8; 32] = Sha256::new().chain_update(version.to_le_bytes()).chain_update(name).finalize().into();
+        CredentialRevision::of_hash(Sha256::new().chain_update(version.to_le_bytes()).chain_update(name))
+    }
+
+    fn of_hash(hash: Sha256) -> Self {
+        let digest: [u8; 32] = hash.finalize().into();
         CredentialRevision(u32::from_le_bytes([digest[0], digest[1], digest[2], 0]))
     }
 
