@@ -26,7 +26,7 @@ struct Trail {
     source: SourceUrl,
     /// What the server calls the repository from now on.
     renamed: Option<SourceUrl>,
-    /// Where another server has it from now on.
+    /// Where it is from now on by what proves nothing here: another server, or no encryption.
     moved: Option<SourceUrl>,
     is_for_good: bool,
 }
@@ -69,7 +69,7 @@ impl Attempt {
     /// Asks a source for its references. A redirect is a new source: it is checked like any other before it is followed.
     ///
     /// One for good with the same server is a new name of the repository. That another server has it now is only told: no
-    /// server decides what is mirrored from another.
+    /// server decides what is mirrored from another, and by http nobody knows who said it.
     pub(super) async fn list(&self, source: &SourceUrl) -> Result<Upstream> {
         self.progress.phase("listing");
         let mut trail = Trail::from(source);
@@ -96,7 +96,7 @@ impl Attempt {
         let repository = self.started.repository.id;
         let remark = match trail {
             Trail { moved: Some(to), .. } => {
-                tracing::warn!(%to, %repository, "the upstream says that it has moved to another server for good");
+                tracing::warn!(%to, %repository, "the upstream says that it has moved for good");
                 format!("the upstream says that it has moved to {to} for good")
             }
             Trail { renamed: Some(to), .. } => {
